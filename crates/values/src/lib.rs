@@ -1,0 +1,14 @@
+//! What Holdfast talks about: amounts, assets, checked destinations, timestamps, ids and the texts people sign.
+//!
+//! Nothing here decides anything, reads a clock, draws randomness or does IO. Every type has one spelling, parses it
+//! strictly and prints it back unchanged. The `minicbor` representations are part of the journal's record format.
+
+pub mod amount;
+pub mod fingerprint;
+pub mod id;
+pub mod time;
+
+pub use amount::{Amount, AmountError, UsdCents};
+pub use fingerprint::Fingerprint;
+pub use id::{AccountId, AssetSymbol, CaseId, IdError, Name, WithdrawalId};
+pub use time::{Micros, TimeError, Timestamp};
