@@ -1,0 +1,285 @@
+//! The compiled program: policies with their effects, evaluated over the facts of one decision.
+
+use crate::expr::{EvalError, Expr, ExprError};
+use crate::facts::{Action, FactType, Facts};
+use crate::outcome::{DWELL_MAX, Degree, NOT_PERMITTED, POLICY_ERROR};
+use crate::pack::pack_hash;
+
+/// The most policies in one program.
+pub const POLICIES_MAX: usize = 4_096;
+/// The longest id or reason.
+pub const NAME_MAX: usize = 64;
+
+/// What a policy does when its condition is true.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Opens.
+    Permit,
+    /// Asks for something, or refuses.
+    Forbid {
+        /// How far it goes.
+        degree: Degree,
+        /// The stable code that replies and records carry, in snake_case.
+        reason: Box<str>,
+    },
+}
+
+/// What is known of a policy besides its condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyMeta {
+    /// The policy's own name, unique in its program.
+    pub id: Box<str>,
+    /// What it does.
+    pub effect: Effect,
+    /// The actions it applies to, as bits; all ones for every action there will ever be.
+    pub actions: u64,
+}
+
+impl PolicyMeta {
+    /// The degree of a forbid.
+    pub fn degree(&self) -> Option<Degree> {
+        match self.effect {
+            Effect::Permit => None,
+            Effect::Forbid { degree, .. } => Some(degree),
+        }
+    }
+
+    /// The reason of a forbid.
+    pub fn reason(&self) -> Option<&str> {
+        match &self.effect {
+            Effect::Permit => None,
+            Effect::Forbid { reason, .. } => Some(reason),
+        }
+    }
+}
+
+/// One policy of a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Name, effect and scope.
+    pub meta: PolicyMeta,
+    /// When it takes effect.
+    pub condition: Expr,
+}
+
+/// Why something is not a program.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProgramError {
+    /// More policies than a program may have.
+    #[error("more than {POLICIES_MAX} policies in one pack: split it or generalise the rules")]
+    TooManyPolicies,
+    /// An id that is empty, too long or of other characters.
+    #[error("{0:?} is not a policy id: use 1 to {NAME_MAX} letters, digits, '-', '_' and '.'")]
+    Id(String),
+    /// Two policies of one id.
+    #[error("two policies have the id {0:?}: ids are unique in a pack")]
+    DuplicateId(String),
+    /// A reason that is not snake_case.
+    #[error("policy {id:?}: {reason:?} is not a reason: use snake_case, 1 to {NAME_MAX} characters")]
+    Reason {
+        /// The policy.
+        id: String,
+        /// Its reason.
+        reason: String,
+    },
+    /// A dwell of nothing or of more than 30 days.
+    #[error("policy {0:?}: a dwell lasts from 1 second to 30 days")]
+    Dwell(String),
+    /// A policy that applies to no action, or to one that does not exist.
+    #[error("policy {0:?} applies to no action that exists")]
+    Action(String),
+    /// A condition that is too large or ill-typed.
+    #[error("policy {id:?}: {error}")]
+    Condition {
+        /// The policy.
+        id: String,
+        /// What is wrong.
+        error: ExprError,
+    },
+    /// A condition that is a number or a text.
+    #[error("policy {0:?}: its condition is neither true nor false")]
+    NotBoolean(String),
+    /// Bytes that are not a compiled program.
+    #[error("not a compiled policy program: {0}")]
+    Bytes(&'static str),
+}
+
+impl ProgramError {
+    /// The stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::TooManyPolicies => "too_many_policies",
+            Self::Id(_) => "policy_id_invalid",
+            Self::DuplicateId(_) => "policy_id_duplicate",
+            Self::Reason { .. } => "policy_reason_invalid",
+            Self::Dwell(_) => "policy_dwell_invalid",
+            Self::Action(_) => "policy_action_invalid",
+            Self::Condition { .. } | Self::NotBoolean(_) => "policy_condition_invalid",
+            Self::Bytes(_) => "policy_program_malformed",
+        }
+    }
+}
+
+/// A compiled pack of policies. It exists only checked: whatever it was made from, its evaluation ends and cannot panic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    hash: [u8; 32],
+    policies: Box<[Policy]>,
+}
+
+/// What evaluating a program found: buffers to use again and again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Whether any permit is satisfied.
+    pub permitted: bool,
+    /// The forbids that are satisfied, in the order of the program.
+    pub matched: Vec<u16>,
+    /// The policies, permits among them, that could not be evaluated. Each is a hold.
+    pub errored: Vec<u16>,
+}
+
+impl Findings {
+    /// Empty buffers.
+    pub const fn new() -> Self {
+        Self { permitted: false, matched: Vec::new(), errored: Vec::new() }
+    }
+
+    /// The most severe thing found; `None` allows. An error is a hold, and no permit a denial.
+    pub fn most_severe(&self, program: &Program) -> Option<Degree> {
+        let matched = self.matched.iter().filter_map(|at| program.policy(*at)?.degree()).max();
+        let errored = (!self.errored.is_empty()).then_some(Degree::Hold);
+        let unopened = (!self.permitted).then_some(Degree::Deny);
+        matched.max(errored).max(unopened)
+    }
+
+    /// The reasons, sorted and each once.
+    pub fn reasons<'p>(&self, program: &'p Program) -> Vec<&'p str> {
+        let mut reasons: Vec<&str> =
+            self.matched.iter().filter_map(|at| program.policy(*at)?.reason()).collect();
+        if !self.errored.is_empty() {
+            reasons.push(POLICY_ERROR);
+        }
+        if !self.permitted {
+            reasons.push(NOT_PERMITTED);
+        }
+        reasons.sort_unstable();
+        reasons.dedup();
+        reasons
+    }
+}
+
+fn is_id(text: &str) -> bool {
+    (1..=NAME_MAX).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+/// Whether a text may be the reason of a forbid: snake_case, beginning with a letter.
+pub fn is_reason(text: &str) -> bool {
+    (1..=NAME_MAX).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && !text.ends_with('_')
+        && !text.contains("__")
+}
+
+impl Program {
+    /// Checks the policies and makes them a program. `hash` names the source that they were compiled from.
+    pub fn new(hash: [u8; 32], policies: Vec<Policy>) -> Result<Self, ProgramError> {
+        if policies.len() > POLICIES_MAX {
+            return Err(ProgramError::TooManyPolicies);
+        }
+        let known = Action::ALL.iter().fold(0, |bits, action| bits | action.bit());
+        let mut nodes = 0;
+        for Policy { meta, condition } in &policies {
+            let id = || meta.id.chars().take(NAME_MAX).collect::<String>();
+            if !is_id(&meta.id) {
+                return Err(ProgramError::Id(id()));
+            }
+            if let Effect::Forbid { degree, reason } = &meta.effect {
+                if !is_reason(reason) {
+                    let reason = reason.chars().take(NAME_MAX).collect();
+                    return Err(ProgramError::Reason { id: id(), reason });
+                }
+                if matches!(degree, Degree::Dwell(span) if *span == 0 || *span > DWELL_MAX) {
+                    return Err(ProgramError::Dwell(id()));
+                }
+            }
+            if meta.actions == 0 || (meta.actions != u64::MAX && meta.actions & !known != 0) {
+                return Err(ProgramError::Action(id()));
+            }
+            match condition.check(1, &mut nodes) {
+                Ok(FactType::Bool) => {}
+                Ok(_) => return Err(ProgramError::NotBoolean(id())),
+                Err(error) => return Err(ProgramError::Condition { id: id(), error }),
+            }
+        }
+        let mut ids: Vec<&str> = policies.iter().map(|policy| &*policy.meta.id).collect();
+        ids.sort_unstable();
+        if let Some((twice, _)) = ids.iter().zip(ids.iter().skip(1)).find(|(a, b)| a == b) {
+            return Err(ProgramError::DuplicateId((*twice).to_owned()));
+        }
+        Ok(Self { hash, policies: policies.into_boxed_slice() })
+    }
+
+    /// The program of the empty pack: permits everything, so that only the engine's own rules decide.
+    pub fn permit_all() -> Self {
+        let meta = PolicyMeta { id: "permit-all".into(), effect: Effect::Permit, actions: u64::MAX };
+        let policies = Box::new([Policy { meta, condition: Expr::Bool(true) }]);
+        Self { hash: pack_hash([]), policies }
+    }
+
+    /// The hash of the pack that the program was compiled from. It is carried, not computed: whoever activates a
+    /// program compiles the source again and compares.
+    pub const fn hash(&self) -> [u8; 32] {
+        self.hash
+    }
+
+    /// How many policies there are.
+    pub const fn len(&self) -> usize {
+        self.policies.len()
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.policies.is_empty()
+    }
+
+    /// The policies, in the order of their numbers.
+    pub fn policies(&self) -> &[Policy] {
+        &self.policies
+    }
+
+    /// What is known of the policy of that number.
+    pub fn policy(&self, number: u16) -> Option<&PolicyMeta> {
+        self.policies.get(usize::from(number)).map(|policy| &policy.meta)
+    }
+
+    /// Evaluates every policy of the action. Allocates only while the buffers still grow.
+    pub fn evaluate(&self, action: Action, facts: &Facts<'_>, findings: &mut Findings) {
+        findings.permitted = false;
+        findings.matched.clear();
+        findings.errored.clear();
+        for (number, policy) in (0u16..).zip(&*self.policies) {
+            if policy.meta.actions & action.bit() == 0 {
+                continue;
+            }
+            match (policy.condition.truth(facts), &policy.meta.effect) {
+                (Ok(false), _) => {}
+                (Ok(true), Effect::Permit) => findings.permitted = true,
+                (Ok(true), Effect::Forbid { .. }) => findings.matched.push(number),
+                (Err(_), _) => findings.errored.push(number),
+            }
+        }
+    }
+
+    /// Evaluates one policy alone: `None` for a number or an action that it has nothing to do with.
+    pub fn evaluate_one(
+        &self,
+        number: u16,
+        action: Action,
+        facts: &Facts<'_>,
+    ) -> Option<Result<bool, EvalError>> {
+        let policy = self.policies.get(usize::from(number))?;
+        (policy.meta.actions & action.bit() != 0).then(|| policy.condition.truth(facts))
+    }
+}
