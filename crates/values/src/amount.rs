@@ -238,7 +238,7 @@ mod tests {
             prop_assert_eq!(Amount::parse(&amount.to_fixed(decimals), decimals), Ok(amount));
             prop_assert_eq!(Amount::parse(&amount.to_short(decimals), decimals), Ok(amount));
             let bytes = minicbor::to_vec(amount).unwrap();
-            prop_assert_eq!(minicbor::decode::<Amount>(&bytes).unwrap(), amount);
+            prop_assert_eq!(decode::<Amount>(&bytes).unwrap(), amount);
         }
     }
 }

@@ -3,12 +3,16 @@
 //! Nothing here decides anything, reads a clock, draws randomness or does IO. Every type has one spelling, parses it
 //! strictly and prints it back unchanged. The `minicbor` representations are part of the journal's record format.
 
+pub mod address;
 pub mod amount;
 pub mod fingerprint;
 pub mod id;
+pub mod network;
 pub mod time;
 
+pub use address::{AddressError, AddressKind, Destination};
 pub use amount::{Amount, AmountError, UsdCents};
 pub use fingerprint::Fingerprint;
 pub use id::{AccountId, AssetSymbol, CaseId, IdError, Name, WithdrawalId};
+pub use network::{Family, Network};
 pub use time::{Micros, TimeError, Timestamp};
