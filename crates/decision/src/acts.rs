@@ -1,0 +1,285 @@
+//! Acts of the exchange's staff that loosen something: what they are called, what their text says, what they need.
+
+use holdfast_values::{AccountId, CaseId, Name, UsdCents};
+use minicbor::{Decode, Encode};
+
+use crate::command::{OperatorKey, PolicySource, Scope, TokenScopes, TokenSpec};
+use crate::configuration::Configuration;
+
+/// One act. Its text's `act`, `target` and `detail` lines are exactly what [`Act::lines`] gives.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Act {
+    /// End a halt.
+    #[n(0)]
+    Resume(#[n(0)] Scope),
+    /// Let a held withdrawal go on; it then spends the bound bucket.
+    #[n(1)]
+    ApproveCase(#[n(0)] CaseId),
+    /// End the freeze of an account.
+    #[n(2)]
+    UnfreezeAccount(#[n(0)] AccountId),
+    /// Move an account to another tier.
+    #[n(3)]
+    SetTier {
+        /// Which account.
+        #[n(0)]
+        account: AccountId,
+        /// Name of a configured tier.
+        #[n(1)]
+        tier: Name,
+    },
+    /// Give an account limits of its own; `None` is the tier's.
+    #[n(4)]
+    SetLimits {
+        /// Which account.
+        #[n(0)]
+        account: AccountId,
+        /// In any 24 hours.
+        #[n(1)]
+        usd_cents_24h: Option<UsdCents>,
+        /// In any 30 days.
+        #[n(2)]
+        usd_cents_30d: Option<UsdCents>,
+    },
+    /// Replace the configuration; the payload is its document.
+    #[n(5)]
+    Configure(#[n(0)] Box<Configuration>),
+    /// A further operator, who counts after the operators' ageing.
+    #[n(6)]
+    EnrolOperator(#[n(0)] OperatorKey),
+    /// An operator's signature no longer counts.
+    #[n(7)]
+    RevokeOperator(#[n(0)] Name),
+    /// Decide by another policy; the payload is the pack.
+    #[n(8)]
+    ActivatePolicy(#[n(0)] Box<PolicySource>),
+    /// Accept history; the payload is a manifest of SHA-256 digests, one a line.
+    #[n(9)]
+    Import(#[n(0)] Vec<Digest>),
+    /// Give a client a token.
+    #[n(10)]
+    IssueToken(#[n(0)] TokenSpec),
+    /// The clock is right after all: deadlines and refills go on.
+    #[n(11)]
+    ConfirmClock,
+    /// Decide by another version of the rules in the code.
+    #[n(12)]
+    ActivateRules(#[n(0)] u32),
+}
+
+/// A SHA-256 digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Digest(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 32]);
+
+/// The lines of an operator's text that name an act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActLines {
+    /// The act's name.
+    pub act: &'static str,
+    /// What it is about, or `-`.
+    pub target: String,
+    /// Its parameters, or `-`.
+    pub detail: String,
+    /// True if the text must carry the digest of a payload.
+    pub payload: bool,
+}
+
+/// How many signatures an act needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Required {
+    /// It tightens: one operator is enough.
+    One,
+    /// It loosens: as many as the configuration says, and never fewer than two.
+    Several,
+}
+
+/// Name, what it needs and what it is for: the table of `docs/operator-acts.md`.
+pub const ACTS: [(&str, Required, &str); 13] = [
+    ("resume", Required::Several, "end a halt: target `overall`, `asset:X`, `wallet:X` or `account:X`"),
+    ("approve_case", Required::Several, "let a held withdrawal go on: target the case"),
+    ("unfreeze_account", Required::Several, "end an account's freeze: target the account"),
+    ("set_tier", Required::Several, "target the account, detail `tier=NAME`"),
+    ("set_limits", Required::Several, "target the account, detail `usd-cents-24h=N usd-cents-30d=N`, or `tier` for N"),
+    ("configure", Required::Several, "replace the configuration: the payload is the document"),
+    ("enrol_operator", Required::Several, "target the name, detail `key=HEX`; counts after the operators' ageing"),
+    ("revoke_operator", Required::One, "target the name"),
+    ("activate_policy", Required::Several, "target the pack's hash; the payload is the pack"),
+    ("import", Required::Several, "the payload is the manifest: SHA-256 digests, one a line"),
+    ("issue_token", Required::Several, "target the client, detail `scopes=N hash=HEX`"),
+    ("confirm_clock", Required::Several, "the clock is right: deadlines and refills go on"),
+    ("activate_rules", Required::Several, "detail `version=N`"),
+];
+
+impl Act {
+    /// What this act needs.
+    pub const fn required(&self) -> Required {
+        match self {
+            Self::RevokeOperator(_) => Required::One,
+            _ => Required::Several,
+        }
+    }
+
+    /// How the signed text must name this act.
+    pub fn lines(&self) -> ActLines {
+        let none = || "-".to_owned();
+        let (act, target, detail, payload) = match self {
+            Self::Resume(scope) => ("resume", scope_text(scope), none(), false),
+            Self::ApproveCase(case) => ("approve_case", case.to_string(), none(), false),
+            Self::UnfreezeAccount(account) => ("unfreeze_account", account.to_string(), none(), false),
+            Self::SetTier { account, tier } => {
+                ("set_tier", account.to_string(), format!("tier={tier}"), false)
+            }
+            Self::SetLimits { account, usd_cents_24h, usd_cents_30d } => {
+                let text = |limit: &Option<UsdCents>| match limit {
+                    Some(cents) => cents.0.to_string(),
+                    None => "tier".to_owned(),
+                };
+                let detail =
+                    format!("usd-cents-24h={} usd-cents-30d={}", text(usd_cents_24h), text(usd_cents_30d));
+                ("set_limits", account.to_string(), detail, false)
+            }
+            Self::Configure(_) => ("configure", none(), none(), true),
+            Self::EnrolOperator(operator) => {
+                let detail = format!("key={}", hex(&operator.public_key));
+                ("enrol_operator", operator.name.to_string(), detail, false)
+            }
+            Self::RevokeOperator(name) => ("revoke_operator", name.to_string(), none(), false),
+            Self::ActivatePolicy(policy) => ("activate_policy", hex(&policy.hash), none(), true),
+            Self::Import(_) => ("import", none(), none(), true),
+            Self::IssueToken(token) => {
+                let detail = format!("scopes={} hash={}", token.scopes.0, hex(&token.token_hash));
+                ("issue_token", token.client.to_string(), detail, false)
+            }
+            Self::ConfirmClock => ("confirm_clock", none(), none(), false),
+            Self::ActivateRules(version) => ("activate_rules", none(), format!("version={version}"), false),
+        };
+        ActLines { act, target, detail, payload }
+    }
+
+    /// Reads an act without payload back from the lines of its text; `None` if they are not exactly such lines.
+    pub fn parse(act: &str, target: &str, detail: &str) -> Option<Self> {
+        let parsed = match act {
+            "resume" => Self::Resume(parse_scope(target)?),
+            "approve_case" => Self::ApproveCase(target.parse().ok()?),
+            "unfreeze_account" => Self::UnfreezeAccount(target.parse().ok()?),
+            "set_tier" => {
+                Self::SetTier { account: target.parse().ok()?, tier: detail.strip_prefix("tier=")?.parse().ok()? }
+            }
+            "set_limits" => {
+                let (day, month) = detail.split_once(' ')?;
+                let limit = |text: &str| match text {
+                    "tier" => Some(None),
+                    cents => cents.parse().ok().map(|cents| Some(UsdCents(cents))),
+                };
+                Self::SetLimits {
+                    account: target.parse().ok()?,
+                    usd_cents_24h: limit(day.strip_prefix("usd-cents-24h=")?)?,
+                    usd_cents_30d: limit(month.strip_prefix("usd-cents-30d=")?)?,
+                }
+            }
+            "enrol_operator" => Self::EnrolOperator(OperatorKey {
+                name: target.parse().ok()?,
+                public_key: unhex(detail.strip_prefix("key=")?)?,
+            }),
+            "revoke_operator" => Self::RevokeOperator(target.parse().ok()?),
+            "issue_token" => {
+                let (scopes, hash) = detail.split_once(' ')?;
+                Self::IssueToken(TokenSpec {
+                    client: target.parse().ok()?,
+                    token_hash: unhex(hash.strip_prefix("hash=")?)?,
+                    scopes: TokenScopes(scopes.strip_prefix("scopes=")?.parse().ok()?),
+                })
+            }
+            "confirm_clock" => Self::ConfirmClock,
+            "activate_rules" => Self::ActivateRules(detail.strip_prefix("version=")?.parse().ok()?),
+            _ => return None,
+        };
+        // One spelling: what does not print back as it came is not this act.
+        let lines = parsed.lines();
+        (lines.target == target && lines.detail == detail).then_some(parsed)
+    }
+}
+
+/// A halt's scope as texts and people write it.
+pub fn scope_text(scope: &Scope) -> String {
+    match scope {
+        Scope::Overall => "overall".to_owned(),
+        Scope::Asset(asset) => format!("asset:{asset}"),
+        Scope::Wallet(wallet) => format!("wallet:{wallet}"),
+        Scope::Account(account) => format!("account:{account}"),
+    }
+}
+
+/// Reads what [`scope_text`] prints.
+pub fn parse_scope(text: &str) -> Option<Scope> {
+    if text == "overall" {
+        return Some(Scope::Overall);
+    }
+    match text.split_once(':')? {
+        ("asset", asset) => Some(Scope::Asset(asset.parse().ok()?)),
+        ("wallet", wallet) => Some(Scope::Wallet(wallet.parse().ok()?)),
+        ("account", account) => Some(Scope::Account(account.parse().ok()?)),
+        _ => None,
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use core::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    if text.len() != 64 {
+        return None;
+    }
+    let mut bytes = [0u8; 32];
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let [high, low] = *pair else { return None };
+        *byte = digit(high)? << 4 | digit(low)?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acts_print_and_parse_one_way() {
+        let name: Name = "alice".parse().unwrap();
+        let account: AccountId = "ac_1".parse().unwrap();
+        let acts = [
+            Act::Resume(Scope::Overall),
+            Act::Resume(Scope::Asset("BTC".parse().unwrap())),
+            Act::Resume(Scope::Wallet(name.clone())),
+            Act::Resume(Scope::Account(account.clone())),
+            Act::ApproveCase(CaseId(7)),
+            Act::UnfreezeAccount(account.clone()),
+            Act::SetTier { account: account.clone(), tier: name.clone() },
+            Act::SetLimits { account, usd_cents_24h: Some(UsdCents(5)), usd_cents_30d: None },
+            Act::EnrolOperator(OperatorKey { name: name.clone(), public_key: [0xab; 32] }),
+            Act::RevokeOperator(name.clone()),
+            Act::IssueToken(TokenSpec { client: name, token_hash: [1; 32], scopes: TokenScopes(3) }),
+            Act::ConfirmClock,
+            Act::ActivateRules(2),
+        ];
+        for act in acts {
+            let lines = act.lines();
+            assert_eq!(Act::parse(lines.act, &lines.target, &lines.detail), Some(act.clone()), "{act:?}");
+            let row = ACTS.iter().find(|row| row.0 == lines.act).expect("every act stands in the table");
+            assert_eq!(row.1, act.required());
+        }
+        assert_eq!(Act::parse("activate_rules", "-", "version=02"), None, "another spelling");
+        assert_eq!(Act::parse("confirm_clock", "x", "-"), None);
+        assert_eq!(Act::parse("grant_everything", "-", "-"), None);
+    }
+}

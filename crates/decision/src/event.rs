@@ -1,0 +1,546 @@
+//! What happened. Events are facts; State is what they add up to, and recovery needs nothing else.
+//!
+//! Events are journaled: a variant or a field number is never reused, and a changed meaning gets a new variant.
+
+use holdfast_policy::Factor;
+use holdfast_values::{
+    AccountId, Amount, Destination, Fingerprint, Name, Timestamp, UsdCents, WithdrawalId,
+};
+use minicbor::{Decode, Encode};
+
+use crate::acts::Digest;
+use crate::command::{
+    Evidence, Idempotency, ImportedAccount, Initialise, OperatorKey, PolicySource, Scope, Scopes, SecurityChange,
+    TokenSpec,
+};
+use crate::configuration::{Class, Configuration};
+use crate::reason::{Reason, Refusal, Severity};
+
+/// An account's dense number inside State: accounts are numbered in the order of their first record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(transparent)]
+pub struct AccountIndex(#[n(0)] pub u32);
+
+/// An asset's place in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(transparent)]
+pub struct AssetIndex(#[n(0)] pub u16);
+
+/// A wallet's place in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(transparent)]
+pub struct WalletIndex(#[n(0)] pub u16);
+
+/// A tier's place in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(transparent)]
+pub struct TierIndex(#[n(0)] pub u16);
+
+/// What a command led to, in order.
+pub type Events = Vec<Event>;
+
+/// One fact.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Event {
+    /// The journal began.
+    #[n(0)]
+    Initialised(#[n(0)] Box<Initialise>),
+    /// Nobody was listening between `from` and now: that time counts towards no ageing.
+    #[n(1)]
+    DowntimeRecorded {
+        /// The last instant known to be good.
+        #[n(0)]
+        from: Timestamp,
+    },
+    /// The clock is under suspicion: deadlines and refills stand still.
+    #[n(2)]
+    ClockSuspected,
+    /// Operators confirmed the clock.
+    #[n(3)]
+    ClockConfirmed,
+    /// A snapshot was taken.
+    #[n(4)]
+    SnapshotRecorded {
+        /// The last record in it.
+        #[n(0)]
+        sequence: u64,
+        /// BLAKE3 of State in canonical order.
+        #[cbor(n(1), with = "minicbor::bytes")]
+        state_hash: [u8; 32],
+    },
+    /// An account, numbered next.
+    #[n(5)]
+    AccountOpened {
+        /// The exchange's id.
+        #[n(0)]
+        account: AccountId,
+        /// Its tier.
+        #[n(1)]
+        tier: TierIndex,
+    },
+    /// An account with history, numbered next.
+    #[n(6)]
+    AccountImported {
+        /// What operators vouched for.
+        #[n(0)]
+        account: Box<ImportedAccount>,
+        /// Its tier.
+        #[n(1)]
+        tier: TierIndex,
+    },
+    /// An account stands still.
+    #[n(7)]
+    AccountFrozen(#[n(0)] AccountIndex),
+    /// It may move again.
+    #[n(8)]
+    AccountUnfrozen(#[n(0)] AccountIndex),
+    /// An account's tier.
+    #[n(9)]
+    TierSet {
+        /// Whose.
+        #[n(0)]
+        account: AccountIndex,
+        /// Which.
+        #[n(1)]
+        tier: TierIndex,
+    },
+    /// An account's own limits; `None` is the tier's.
+    #[n(10)]
+    LimitsSet {
+        /// Whose.
+        #[n(0)]
+        account: AccountIndex,
+        /// In any 24 hours.
+        #[n(1)]
+        usd_cents_24h: Option<UsdCents>,
+        /// In any 30 days.
+        #[n(2)]
+        usd_cents_30d: Option<UsdCents>,
+    },
+    /// Cooling-off begins.
+    #[n(11)]
+    SecurityChanged {
+        /// Whose protection.
+        #[n(0)]
+        account: AccountIndex,
+        /// What changed.
+        #[n(1)]
+        kind: SecurityChange,
+    },
+    /// A key, or a new revision of one.
+    #[n(12)]
+    ApiKeyPut {
+        /// Whose.
+        #[n(0)]
+        account: AccountIndex,
+        /// Which.
+        #[n(1)]
+        key: Fingerprint,
+        /// Counts from 1.
+        #[n(2)]
+        revision: u32,
+        /// What it may do.
+        #[n(3)]
+        scopes: Scopes,
+        /// From where.
+        #[n(4)]
+        ip_allowlist: Vec<Fingerprint>,
+    },
+    /// A key is out of use.
+    #[n(13)]
+    ApiKeyRevoked {
+        /// Whose.
+        #[n(0)]
+        account: AccountIndex,
+        /// Which.
+        #[n(1)]
+        key: Fingerprint,
+    },
+    /// A destination was recorded; its owner is to be told.
+    #[n(14)]
+    AddressRecorded {
+        /// Whose.
+        #[n(0)]
+        account: AccountIndex,
+        /// Which.
+        #[n(1)]
+        destination: Fingerprint,
+    },
+    /// A destination was forgotten.
+    #[n(15)]
+    AddressRemoved {
+        /// Whose.
+        #[n(0)]
+        account: AccountIndex,
+        /// Which.
+        #[n(1)]
+        destination: Fingerprint,
+    },
+    /// The owner was told about a destination.
+    #[n(16)]
+    NoticeDelivered {
+        /// Whose.
+        #[n(0)]
+        account: AccountIndex,
+        /// Which.
+        #[n(1)]
+        destination: Fingerprint,
+    },
+    /// Prices in micro-USD per whole unit.
+    #[n(17)]
+    PricesSet {
+        /// By asset.
+        #[n(0)]
+        prices: Vec<(AssetIndex, u64)>,
+    },
+    /// A withdrawal was asked for: it enters the windows.
+    #[n(18)]
+    WithdrawalRequested(#[n(0)] Box<WithdrawalRequested>),
+    /// What was decided about it, now or again.
+    #[n(19)]
+    WithdrawalDecided {
+        /// Which.
+        #[n(0)]
+        withdrawal: WithdrawalId,
+        /// What.
+        #[n(1)]
+        decision: Box<Decision>,
+    },
+    /// Its owner showed a factor.
+    #[n(20)]
+    FactorDischarged {
+        /// Which withdrawal.
+        #[n(0)]
+        withdrawal: WithdrawalId,
+        /// Which factor.
+        #[n(1)]
+        factor: Factor,
+    },
+    /// Operators let it go on; the case is closed.
+    #[n(21)]
+    CaseApproved {
+        /// Which withdrawal.
+        #[n(0)]
+        withdrawal: WithdrawalId,
+        /// How many operators signed.
+        #[n(1)]
+        operators: u8,
+    },
+    /// Its value was taken from the buckets of its class.
+    #[n(22)]
+    Reserved {
+        /// Which withdrawal.
+        #[n(0)]
+        withdrawal: WithdrawalId,
+        /// From which buckets.
+        #[n(1)]
+        class: Class,
+    },
+    /// Its value went back to the buckets it came from.
+    #[n(23)]
+    ReservationReturned {
+        /// Which withdrawal.
+        #[n(0)]
+        withdrawal: WithdrawalId,
+    },
+    /// It waits for its bucket.
+    #[n(24)]
+    Queued {
+        /// Which withdrawal.
+        #[n(0)]
+        withdrawal: WithdrawalId,
+        /// Where.
+        #[n(1)]
+        lane: Lane,
+        /// Its turn: how many of the same account wait before it in this lane.
+        #[n(2)]
+        turn: u32,
+    },
+    /// It waits no longer.
+    #[n(25)]
+    Unqueued {
+        /// Which withdrawal.
+        #[n(0)]
+        withdrawal: WithdrawalId,
+    },
+    /// When a lane is looked at again.
+    #[n(26)]
+    LaneScheduled {
+        /// Which.
+        #[n(0)]
+        lane: Lane,
+        /// When.
+        #[n(1)]
+        at: Timestamp,
+    },
+    /// Its owner took it back.
+    #[n(27)]
+    WithdrawalCancelled {
+        /// Which.
+        #[n(0)]
+        withdrawal: WithdrawalId,
+    },
+    /// It was not released in time.
+    #[n(28)]
+    WithdrawalExpired {
+        /// Which.
+        #[n(0)]
+        withdrawal: WithdrawalId,
+    },
+    /// Something stops.
+    #[n(29)]
+    Halted {
+        /// What.
+        #[n(0)]
+        scope: Scope,
+    },
+    /// It goes on.
+    #[n(30)]
+    Resumed {
+        /// What.
+        #[n(0)]
+        scope: Scope,
+    },
+    /// A text with this nonce was used.
+    #[n(31)]
+    ActAccepted {
+        /// The text's nonce.
+        #[cbor(n(0), with = "minicbor::bytes")]
+        nonce: [u8; 32],
+        /// Until when it must be remembered.
+        #[n(1)]
+        not_after: Timestamp,
+    },
+    /// The configuration.
+    #[n(32)]
+    Configured(#[n(0)] Box<Configuration>),
+    /// A further operator.
+    #[n(33)]
+    OperatorEnrolled(#[n(0)] OperatorKey),
+    /// One fewer.
+    #[n(34)]
+    OperatorRevoked(#[n(0)] Name),
+    /// The policy.
+    #[n(35)]
+    PolicyActivated(#[n(0)] Box<PolicySource>),
+    /// The rules version.
+    #[n(36)]
+    RulesActivated(#[n(0)] u32),
+    /// Parts that may be imported.
+    #[n(37)]
+    ImportAuthorised(#[n(0)] Vec<Digest>),
+    /// A part that was.
+    #[n(38)]
+    ImportDone(#[n(0)] Digest),
+    /// A client's token.
+    #[n(39)]
+    TokenIssued(#[n(0)] TokenSpec),
+    /// It is out of use.
+    #[n(40)]
+    TokenRevoked(#[n(0)] Name),
+    /// Nothing changed.
+    #[n(41)]
+    Refused {
+        /// Why.
+        #[n(0)]
+        refusal: Refusal,
+        /// What exactly, for people.
+        #[n(1)]
+        detail: String,
+    },
+    /// The answer is that of an earlier record. Never journaled.
+    #[n(42)]
+    Repeated {
+        /// Which record.
+        #[n(0)]
+        sequence: u64,
+    },
+    /// Deadlines that needed nothing but forgetting were passed; memory of old requests was trimmed.
+    #[n(43)]
+    Trimmed {
+        /// Everything that was to be remembered until then is forgotten.
+        #[n(0)]
+        until: Timestamp,
+    },
+}
+
+/// The facts of a new withdrawal.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct WithdrawalRequested {
+    /// Its id.
+    #[n(0)]
+    pub withdrawal: WithdrawalId,
+    /// Whose.
+    #[n(1)]
+    pub account: AccountIndex,
+    /// What.
+    #[n(2)]
+    pub asset: AssetIndex,
+    /// Who pays.
+    #[n(3)]
+    pub wallet: WalletIndex,
+    /// Where to.
+    #[n(4)]
+    pub destination: Destination,
+    /// The same, as a key.
+    #[n(5)]
+    pub fingerprint: Fingerprint,
+    /// In base units.
+    #[n(6)]
+    pub amount: Amount,
+    /// In base units.
+    #[n(7)]
+    pub fee_max: Amount,
+    /// At the 24 h high, rounded up.
+    #[n(8)]
+    pub usd_cents: UsdCents,
+    /// For the text that may be signed.
+    #[cbor(n(9), with = "minicbor::bytes")]
+    pub nonce: [u8; 32],
+    /// The text's not-after.
+    #[n(10)]
+    pub not_after: Timestamp,
+    /// How it came.
+    #[n(11)]
+    pub evidence: Evidence,
+    /// Under which idempotency key.
+    #[n(12)]
+    pub idempotency: Idempotency,
+}
+
+/// What was decided about a withdrawal, with its reasons.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Decision {
+    /// The most severe of all reasons.
+    #[n(0)]
+    pub severity: Severity,
+    /// Where the withdrawal stands after this.
+    #[n(1)]
+    pub status: Status,
+    /// Whose bucket it spends.
+    #[n(2)]
+    pub class: Class,
+    /// It waits at least until then; not after the request if it need not.
+    #[n(3)]
+    pub dwell_until: Timestamp,
+    /// Factors asked for and not yet shown.
+    #[n(4)]
+    pub factors: Factors,
+    /// Value at the 24 h high.
+    #[n(5)]
+    pub usd_cents: UsdCents,
+    /// Why.
+    #[n(6)]
+    pub reasons: Vec<Reason>,
+}
+
+/// A set of factors. Bits: 1 one-time code, 2 passkey.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Factors(#[n(0)] pub u8);
+
+impl Factors {
+    const fn bit(factor: Factor) -> u8 {
+        match factor {
+            Factor::OneTimeCode => 1,
+            Factor::Passkey => 2,
+        }
+    }
+
+    /// True if nothing is asked for.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// True if `factor` is among them.
+    pub const fn contains(self, factor: Factor) -> bool {
+        self.0 & Self::bit(factor) != 0
+    }
+
+    /// With `factor` too.
+    #[must_use]
+    pub const fn with(self, factor: Factor) -> Self {
+        Self(self.0 | Self::bit(factor))
+    }
+
+    /// Without those of `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+}
+
+/// Where a withdrawal stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Status {
+    /// Its owner is asked for a factor.
+    #[n(0)]
+    AwaitingApproval,
+    /// It waits: for its dwell, its bucket or the end of a halt.
+    #[n(1)]
+    Dwelling,
+    /// A person looks at it.
+    #[n(2)]
+    Held,
+    /// It may be released.
+    #[n(3)]
+    Approved,
+    /// It does not go.
+    #[n(4)]
+    Denied,
+    /// Its owner took it back.
+    #[n(5)]
+    Cancelled,
+    /// It was not released in time.
+    #[n(6)]
+    Expired,
+}
+
+impl Status {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::AwaitingApproval,
+        Self::Dwelling,
+        Self::Held,
+        Self::Approved,
+        Self::Denied,
+        Self::Cancelled,
+        Self::Expired,
+    ];
+
+    /// As answers carry it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AwaitingApproval => "awaiting_approval",
+            Self::Dwelling => "dwelling",
+            Self::Held => "held",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// True if nothing can follow.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Denied | Self::Cancelled | Self::Expired)
+    }
+}
+
+/// One waiting line for a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub struct Lane {
+    /// Of which asset.
+    #[n(0)]
+    pub asset: AssetIndex,
+    /// Paid by which wallet: two wallets of one asset do not wait for one another.
+    #[n(1)]
+    pub wallet: WalletIndex,
+    /// From which buckets.
+    #[n(2)]
+    pub class: Class,
+    /// For small withdrawals of old accounts, which may use what is kept for them.
+    #[n(3)]
+    pub small: bool,
+}

@@ -1,0 +1,191 @@
+//! Why: the codes that answers carry, and the reasons behind an outcome.
+
+use core::fmt;
+
+use holdfast_values::Timestamp;
+use minicbor::{Decode, Encode};
+
+/// Declares an enum of stable codes: the variant, its number in the journal, its code and its sentence.
+macro_rules! codes {
+    ($(#[$meta:meta])* $name:ident { $($number:literal $variant:ident $code:literal $sentence:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+        #[cbor(index_only)]
+        pub enum $name {
+            $(#[doc = $sentence] #[n($number)] $variant,)*
+        }
+
+        impl $name {
+            /// All of them, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The stable code, as answers and policies carry it.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// What it means and what to do.
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$variant => $sentence,)* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.code())
+            }
+        }
+    };
+}
+
+codes! {
+    /// Why a command changed nothing.
+    Refusal {
+        0 AccountUnknown "account_unknown" "Holdfast does not know this account: open it first.",
+        1 AccountExists "account_exists" "The account is open already.",
+        2 TierUnknown "tier_unknown" "No tier of this name is configured.",
+        3 AssetUnknown "asset_unknown" "No asset of this symbol is configured.",
+        4 NetworkNotConfigured "network_not_configured" "The asset is not configured on this network.",
+        5 NetworkNotReleasable "network_not_releasable" "Holdfast cannot decode this network's transactions, so nothing on it may be released.",
+        6 AmountZero "amount_zero" "The amount is zero.",
+        7 IdempotencyConflict "idempotency_conflict" "The idempotency key was used with another body within 24 hours: use a new key.",
+        8 WithdrawalUnknown "withdrawal_unknown" "No open withdrawal has this id.",
+        9 WithdrawalForeign "withdrawal_foreign" "The withdrawal belongs to another account.",
+        10 WithdrawalExists "withdrawal_exists" "A withdrawal of this id exists already.",
+        11 NotAwaitingFactor "not_awaiting_factor" "The withdrawal does not wait for a one-time code.",
+        12 ApiKeyUnknown "api_key_unknown" "The account has no such API key.",
+        13 ApiKeyForeign "api_key_foreign" "An API key of this id belongs to another account.",
+        14 AllowlistRequired "ip_allowlist_required" "A key that may withdraw needs an IP allowlist.",
+        15 TooMany "too_many" "A limit on how many of these there may be is reached.",
+        16 AddressUnknown "address_unknown" "The destination is not in the account's address book.",
+        17 NotTighter "not_tighter" "This would loosen; loosening is an act of operators.",
+        18 CaseUnknown "case_unknown" "No open case has this id.",
+        19 TextExchange "text_exchange" "The signed text names another exchange.",
+        20 TextNotNow "text_not_now" "The signed text is not valid now: see its not-before and not-after (at most 7 days apart).",
+        21 TextUsed "text_used" "A text with this nonce was used before: sign a new one.",
+        22 TextDiffers "text_differs" "The signed text does not say what is asked.",
+        23 SignaturesInsufficient "signatures_insufficient" "Not enough different operators, enrolled long enough, have signed.",
+        24 OperatorUnknown "operator_unknown" "No operator of this name is enrolled.",
+        25 OperatorExists "operator_exists" "An operator of this name or key is enrolled already.",
+        26 OperatorsTooFew "operators_too_few" "Too few operators would remain to sign anything.",
+        27 ConfigurationInvalid "configuration_invalid" "The configuration cannot be used.",
+        28 PolicyInvalid "policy_invalid" "The compiled policy cannot be used.",
+        29 NotHalted "not_halted" "This is not halted.",
+        30 NotFrozen "not_frozen" "The account is not frozen.",
+        31 TokenExists "token_exists" "A client of this name has a token already.",
+        32 TokenUnknown "token_unknown" "No client of this name has a token.",
+        33 ImportUnknown "import_unknown" "No signed manifest lists this part, or it was imported before.",
+        34 ClockNotSuspect "clock_not_suspect" "The clock is not under suspicion.",
+        35 RulesUnknown "rules_unknown" "This binary does not contain that version of the rules.",
+        36 AlreadyInitialised "already_initialised" "The journal has its first record already.",
+        37 NotInitialised "not_initialised" "The journal has no first record: run holdfast init.",
+        38 InitialiseInvalid "initialise_invalid" "The first record needs at least as many operators as loosening needs signatures, with different names and keys.",
+        39 WalletUnknown "wallet_unknown" "No wallet of this name is configured.",
+        40 ImportTime "import_time" "History lies in the past, and withdrawals come oldest first.",
+    }
+}
+
+codes! {
+    /// Why a withdrawal does not simply go.
+    Cause {
+        0 AccountFrozen "account_frozen" "The account is frozen.",
+        1 ApiKeyUnknown "api_key_unknown" "The account has no such API key.",
+        2 ApiKeyRevoked "api_key_revoked" "The API key was revoked.",
+        3 ApiKeyRevision "api_key_revision" "The request was verified against an older revision of the key.",
+        4 ApiKeyScope "api_key_scope" "The API key may not withdraw.",
+        5 ApiIpNotAllowed "api_ip_not_allowed" "The request came from an address that is not on the key's allowlist.",
+        6 ApiTimestamp "api_timestamp" "The request was signed outside its time window.",
+        7 ApiReplayed "api_replayed" "This signed request was seen before.",
+        8 ApiMismatch "api_mismatch" "The signed request says something else than the withdrawal.",
+        9 NotPermitted "not_permitted" "No permit of the policy matches.",
+        10 PolicyError "policy_error" "A policy could not be evaluated.",
+        11 PriceUnknown "price_unknown" "There is no price for the asset.",
+        12 Halted "halted" "Withdrawals are halted here; they wait and lose nothing.",
+        13 BucketQueued "bucket_queued" "The bucket is spent for now: the withdrawal waits for its turn.",
+        14 BucketShare "exceeds_bucket_share" "The amount is more than one account may take from the bucket.",
+        15 BucketMissing "bucket_not_configured" "No bucket is configured for this outflow.",
+        16 QueuedTooLong "queued_too_long" "The withdrawal waited for its bucket longer than configured.",
+        17 ClockSuspect "clock_suspect" "The clock moved; deadlines stop until operators confirm it.",
+        18 ApprovedByOperators "approved_by_operators" "Operators approved this withdrawal.",
+        19 DeniedByStaff "denied_by_staff" "The exchange's staff denied this withdrawal.",
+    }
+}
+
+/// How much an answer asks for, in order of severity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Severity {
+    /// It may go.
+    #[n(0)]
+    Allow,
+    /// It waits.
+    #[n(1)]
+    Dwell,
+    /// Its owner is asked for a factor.
+    #[n(2)]
+    StepUp,
+    /// A person looks at it.
+    #[n(3)]
+    Hold,
+    /// It does not go.
+    #[n(4)]
+    Deny,
+}
+
+impl Severity {
+    /// As answers carry it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Dwell => "dwell",
+            Self::StepUp => "step_up",
+            Self::Hold => "hold",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// One reason of an outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Reason {
+    /// A [`Cause`]'s code, or the `@reason` of a policy.
+    #[n(0)]
+    pub code: String,
+    /// What this reason alone asks for.
+    #[n(1)]
+    pub severity: Severity,
+    /// What was observed.
+    #[n(2)]
+    pub observed: String,
+    /// What was expected instead.
+    #[n(3)]
+    pub expected: String,
+    /// Log-evidence in 1/1024 nat; zero for a rule that does not weigh.
+    #[n(4)]
+    pub weight: u32,
+    /// The policy that says so, if one does.
+    #[n(5)]
+    pub policy: Option<String>,
+    /// Until when, for a dwell or a queue.
+    #[n(6)]
+    pub until: Option<Timestamp>,
+    /// The journal's sequence numbers of the events behind it.
+    #[n(7)]
+    pub events: Vec<u64>,
+}
+
+impl Reason {
+    /// A reason from the ladder or the buckets.
+    pub fn new(cause: Cause, severity: Severity, observed: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self {
+            code: cause.code().to_owned(),
+            severity,
+            observed: observed.into(),
+            expected: expected.into(),
+            weight: 0,
+            policy: None,
+            until: None,
+            events: Vec::new(),
+        }
+    }
+}
