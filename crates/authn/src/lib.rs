@@ -1,1 +1,16 @@
-//! Placeholder.
+//! Whose word a message is: customers' signed API requests and operators' signatures, from raw bytes to verdicts.
+//!
+//! This crate proves bytes and nothing else. It reads no clock, draws no randomness and does no IO; whether a
+//! timestamp is fresh, a key revoked, an address of origin permitted or a digest already seen is judged by the core,
+//! in order, with its own State. The arithmetic is `ring`'s; the parsers are here, strict and small.
+
+pub mod dialect;
+pub mod encoding;
+pub mod key;
+pub mod operator;
+pub mod request;
+
+pub use dialect::{Dialect, SignedRequest, VERIFIER_VERSION, Verified, parse, verify, verify_signature};
+pub use key::{HmacSecret, KeyError, KeyKind, KeyMaterial, RsaPublicKey};
+pub use operator::{OperatorError, parse_operator_key, print_operator_key, verify_operator};
+pub use request::{RawRequest, RequestError};
