@@ -6,6 +6,7 @@
 pub mod address;
 pub mod amount;
 pub mod fingerprint;
+mod hex;
 pub mod id;
 pub mod network;
 pub mod time;

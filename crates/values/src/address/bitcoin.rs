@@ -27,7 +27,7 @@ const fn prefixes(network: Network) -> Option<Prefixes> {
 }
 
 /// Version bytes of addresses of any network here, to tell another network's address from nonsense.
-const ADDRESS_VERSIONS: [u8; 8] = [0x00, 0x05, 0x6f, 0xc4, 0x30, 0x32, 0x1e, 0x16];
+const ADDRESS_VERSIONS: [u8; 9] = [0x00, 0x05, 0x6f, 0xc4, 0x30, 0x32, 0x1e, 0x16, 0x41];
 /// Version bytes of private keys (WIF): Bitcoin, its test networks, Litecoin, Dogecoin.
 const KEY_VERSIONS: [u8; 4] = [0x80, 0xef, 0xb0, 0x9e];
 

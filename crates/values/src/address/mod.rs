@@ -6,8 +6,14 @@
 
 mod base58;
 mod bitcoin;
+mod cashaddr;
+mod evm;
 mod secp256k1;
 mod segwit;
+mod solana;
+mod stellar;
+mod tron;
+mod xrp;
 
 use core::fmt;
 
@@ -228,10 +234,13 @@ pub fn examine(network: Network, address: &str, memo: Option<&str>) -> Result<Ex
         return Err(AddressError::MemoInvalid { expected: "leave it out, or give one of ordinary length" });
     }
     let parsed = match network.family() {
+        _ if network == Network::BitcoinCash => without_memo(memo, || cashaddr::parse(address)),
         Family::Bitcoin | Family::BitcoinLike => without_memo(memo, || bitcoin::parse(network, address)),
-        Family::Evm | Family::Tron | Family::Solana | Family::Xrp | Family::Stellar => {
-            Err(AddressError::Version)
-        }
+        Family::Evm => without_memo(memo, || evm::parse(address)),
+        Family::Tron => without_memo(memo, || tron::parse(address)),
+        Family::Solana => without_memo(memo, || solana::parse(address)),
+        Family::Xrp => xrp::parse(address, memo),
+        Family::Stellar => stellar::parse(address, memo),
     }?;
     let destination = Destination {
         network,
