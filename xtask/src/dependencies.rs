@@ -13,7 +13,21 @@ use crate::tidy::{Finding, Tree, markdown};
 
 /// Crates that may be there in two incompatible versions, each with the reason. A reason that no longer holds (one
 /// version is left) is a finding too, so the list stays as short as it can be.
-pub const DUPLICATES: &[(&str, &str)] = &[];
+pub const DUPLICATES: &[(&str, &str)] = &[
+    ("arrayvec", CEDAR),
+    ("block-buffer", CEDAR_PARSER),
+    ("crypto-common", CEDAR_PARSER),
+    ("digest", CEDAR_PARSER),
+    ("itertools", CEDAR_PARSER),
+    ("keccak", CEDAR_PARSER),
+    ("sha3", CEDAR_PARSER),
+    ("syn", "procedural macros are moving from 2 to 3; it is in no binary"),
+    ("unicode-width", CEDAR),
+];
+
+const CEDAR: &str = "Cedar's printing of errors and policies uses the older one; it decides nothing";
+const CEDAR_PARSER: &str =
+    "the generator of Cedar's parser uses the older one while building; it is in no binary";
 
 /// Crates that are refused wherever they come from.
 pub const REFUSED: &[(&str, &str)] = &[
