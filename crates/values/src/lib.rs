@@ -5,15 +5,19 @@
 
 pub mod address;
 pub mod amount;
+pub mod asset;
 pub mod fingerprint;
 mod hex;
 pub mod id;
 pub mod network;
+pub mod texts;
 pub mod time;
 
 pub use address::{AddressError, AddressKind, Destination};
 pub use amount::{Amount, AmountError, UsdCents};
+pub use asset::{AssetError, AssetNetwork, AssetSpec};
 pub use fingerprint::Fingerprint;
 pub use id::{AccountId, AssetSymbol, CaseId, IdError, Name, WithdrawalId};
 pub use network::{Family, Network};
+pub use texts::{OperatorText, SignedText, TextDigest, TextError, WithdrawalText};
 pub use time::{Micros, TimeError, Timestamp};

@@ -1,0 +1,228 @@
+//! What every signed text promises: one spelling, and a refusal with its line for everything else.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::address::Destination;
+use crate::amount::{Amount, DECIMALS_MAX};
+use crate::id::WithdrawalId;
+use crate::network::Network;
+use crate::time::Timestamp;
+
+fn withdrawal() -> WithdrawalText {
+    WithdrawalText {
+        exchange: "harbor.example".parse().unwrap(),
+        account: "ac_1".parse().unwrap(),
+        withdrawal: WithdrawalId(7),
+        asset: "BTC".parse().unwrap(),
+        destination: Destination::parse(Network::Bitcoin, "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", None)
+            .unwrap(),
+        decimals: 8,
+        amount: Amount::from_base_units(75_000_000),
+        fee_max: Amount::from_base_units(10_000),
+        not_after: Seconds::floor(Timestamp::parse("2026-11-29T12:00:00Z").unwrap()),
+        nonce: Nonce([0xa5; 32]),
+    }
+}
+
+fn operator() -> OperatorText {
+    let second = |text| Seconds::floor(Timestamp::parse(text).unwrap());
+    OperatorText {
+        exchange: "harbor.example".parse().unwrap(),
+        act: "set_tier".parse().unwrap(),
+        target: "ac_1".parse().unwrap(),
+        detail: "tier=vip until=2027-01-01T00:00:00Z".parse().unwrap(),
+        payload: Some([0x0f; 32]),
+        window: Window::new(second("2026-11-22T12:00:00Z"), second("2026-11-29T12:00:00Z")).unwrap(),
+        nonce: Nonce([0; 32]),
+    }
+}
+
+fn refused(text: &str, from: &str, to: &str) -> (usize, &'static str) {
+    assert!(text.contains(from), "{from:?}");
+    let error = SignedText::parse(text.replacen(from, to, 1).as_bytes()).unwrap_err();
+    (error.line, error.reason.code())
+}
+
+#[test]
+fn a_withdrawal_has_one_spelling() {
+    let text = withdrawal().to_string();
+    assert_eq!(WithdrawalText::parse(text.as_bytes()), Ok(withdrawal()));
+    for (from, to, expected) in [
+        ("/v1", "/v2", (1, "text_header")),
+        ("harbor.example", "Harbor.example", (2, "text_exchange")),
+        ("harbor.example", "harbor", (2, "text_exchange")),
+        ("harbor.example", "-harbor.example", (2, "text_exchange")),
+        ("harbor.example", "harbor..example", (2, "text_exchange")),
+        ("exchange: ", "exchange:", (2, "text_expected")),
+        ("exchange: ", "exchange:  ", (2, "text_exchange")),
+        ("exchange: ", "Exchange: ", (2, "text_expected")),
+        ("harbor.example\n", "harbor.example \n", (2, "text_exchange")),
+        ("harbor.example\n", "harbor.example\r\n", (2, "text_character")),
+        ("harbor.example\n", "harbor.example\n\n", (3, "text_expected")),
+        ("harbor.example", "h\u{e4}rbor.example", (2, "text_character")),
+        ("ac_1", "", (3, "text_expected")),
+        ("ac_1", "a c", (3, "text_id")),
+        ("wd_0000000000000000000000000", "wd_O000000000000000000000000", (4, "text_id")),
+        ("BTC", "btc", (5, "text_id")),
+        ("network: bitcoin", "network: Bitcoin", (6, "text_network")),
+        ("network: bitcoin", "network: litecoin", (7, "address_network")),
+        ("bc1qw", "bc1qx", (7, "address_checksum")),
+        (
+            "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
+            "BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4",
+            (7, "text_spelling"),
+        ),
+        ("memo: -", "memo: 5", (8, "memo_not_supported")),
+        ("memo: -", "memo:", (8, "text_expected")),
+        ("amount: 0.75000000", "amount: 0.7500000", (10, "text_decimals")),
+        ("amount: 0.75000000", "amount: 00.75000000", (9, "text_amount")),
+        ("amount: 0.75000000", "amount: .75000000", (9, "text_amount")),
+        ("amount: 0.75000000", "amount: 1e8", (9, "text_amount")),
+        ("amount: 0.75000000", "amount: 0.7500000000000000000000000", (9, "text_decimals")),
+        ("fee-max: 0.00010000", "fee-max: -0.00010000", (10, "text_amount")),
+        ("2026-11-29T12:00:00Z", "2026-11-29T12:00:00.5Z", (11, "text_second")),
+        ("2026-11-29T12:00:00Z", "2026-11-29T12:00:00.000000Z", (11, "text_second")),
+        ("2026-11-29T12:00:00Z", "2026-11-29T12:00:00+00:00", (11, "text_time")),
+        ("2026-11-29T12:00:00Z", "2026-11-31T12:00:00Z", (11, "text_time")),
+        ("nonce: paWl", "nonce: paW", (12, "text_nonce")),
+        ("nonce: paWl", "nonce: pa+l", (12, "text_nonce")),
+        ("paU\n", "paV\n", (12, "text_nonce")),
+        ("paU\n", "paU=\n", (12, "text_nonce")),
+        ("paU\n", "paU", (12, "text_unterminated")),
+        ("paU\n", "paU\n\n", (13, "text_extra")),
+        ("paU\n", "paU\nmemo: -\n", (13, "text_extra")),
+    ] {
+        assert_eq!(refused(&text, from, to), expected, "{from:?} -> {to:?}");
+    }
+    let nonce = text.lines().last().unwrap();
+    assert_eq!(refused(&text, &format!("{nonce}\n"), ""), (12, "text_missing"));
+    assert_eq!(refused(&text, "account: ac_1\n", ""), (3, "text_expected"));
+}
+
+#[test]
+fn memos_keep_their_one_spelling() {
+    let address = "GA7QYNF7SOWQ3GLR2BGMZEHXAVIRZA4KVWLTJJFC7MGXUA74P7UJVSGZ";
+    let destination = Destination::parse(Network::Stellar, address, Some("deposit 7")).unwrap();
+    let text = WithdrawalText { destination, decimals: 7, ..withdrawal() };
+    let printed = text.to_string();
+    assert!(printed.contains("\nmemo: text:deposit 7\n"));
+    assert_eq!(WithdrawalText::parse(printed.as_bytes()), Ok(text));
+    assert_eq!(refused(&printed, "memo: text:deposit 7", "memo: deposit 7"), (8, "text_spelling"));
+    assert_eq!(refused(&printed, "memo: text:deposit 7", "memo: id:x"), (8, "memo_invalid"));
+    let x_address = "XVLhHMPHU98es4dbozjVtdWzVrDjtV8xvjGQTYPiAx6gwDC";
+    let to_xrp = printed.replace("network: stellar", "network: xrp").replace(address, x_address);
+    let error = SignedText::parse(to_xrp.as_bytes()).unwrap_err();
+    assert_eq!((error.line, error.reason), (7, TextReason::Spelling));
+}
+
+#[test]
+fn an_operators_act_has_one_spelling() {
+    let text = operator().to_string();
+    assert_eq!(OperatorText::parse(text.as_bytes()), Ok(operator()));
+    let payload = "0f".repeat(32);
+    for (from, to, expected) in [
+        ("set_tier", "set-tier", (3, "text_act")),
+        ("set_tier", &"a".repeat(41), (3, "text_act")),
+        ("target: ac_1", "target: ac 1", (4, "text_target")),
+        ("target: ac_1", &format!("target: {}", "a".repeat(161)), (4, "text_target")),
+        ("vip until", "vip  until", (5, "text_detail")),
+        ("00Z\npayload", "00Z \npayload", (5, "text_detail")),
+        ("tier=vip", &"a".repeat(400), (5, "text_detail")),
+        ("payload: 0f", "payload: 0F", (6, "text_payload")),
+        ("payload: 0f", "payload: 0", (6, "text_payload")),
+        (payload.as_str(), "none", (6, "text_payload")),
+        ("not-after: 2026-11-29", "not-after: 2026-11-22", (8, "text_window")),
+        ("not-after: 2026-11-29", "not-after: 2026-11-21", (8, "text_window")),
+        ("not-before: 2026-11-22", "not-before: 2026-11-22x", (7, "text_time")),
+    ] {
+        assert_eq!(refused(&text, from, to), expected, "{from:?} -> {to:?}");
+    }
+    let bare = OperatorText {
+        payload: None,
+        detail: "-".parse().unwrap(),
+        target: "-".parse().unwrap(),
+        ..operator()
+    };
+    assert_eq!(OperatorText::parse(bare.to_string().as_bytes()), Ok(bare));
+}
+
+#[test]
+fn kinds_are_not_taken_for_each_other() {
+    let (one, other) = (withdrawal().to_string(), operator().to_string());
+    assert!(OperatorText::parse(one.as_bytes()).is_err());
+    assert!(WithdrawalText::parse(other.as_bytes()).is_err());
+    assert_eq!(SignedText::parse(one.as_bytes()), Ok(SignedText::Withdrawal(withdrawal())));
+    let signed = SignedText::parse(other.as_bytes()).unwrap();
+    assert_eq!(signed.to_string(), other);
+    assert_eq!(signed.digest(), operator().digest());
+    assert_eq!(signed.digest(), TextDigest::of(other.as_bytes()));
+}
+
+#[test]
+fn size_is_limited_and_empty_texts_are_refused() {
+    let code = |bytes: &[u8]| SignedText::parse(bytes).unwrap_err().reason.code();
+    assert_eq!(code(b""), "text_unterminated");
+    assert_eq!(code(b"\n"), "text_header");
+    assert_eq!(code(&vec![b'\n'; TEXT_BYTES_MAX]), "text_header");
+    assert_eq!(code(&vec![b'\n'; TEXT_BYTES_MAX + 1]), "text_too_long");
+    assert_eq!(code(b"holdfast-operator/v1\n"), "text_missing");
+    // The longest text that fields allow fits.
+    let long = OperatorText {
+        exchange: format!("{0}.{0}.{0}.{1}", "a".repeat(63), "a".repeat(61)).parse().unwrap(),
+        act: "a".repeat(40).parse().unwrap(),
+        target: "a".repeat(160).parse().unwrap(),
+        detail: "a".repeat(400).parse().unwrap(),
+        ..operator()
+    };
+    assert_eq!(OperatorText::parse(long.to_string().as_bytes()), Ok(long));
+}
+
+#[test]
+fn windows_contain_both_their_ends() {
+    let window = operator().window;
+    let (first, last) = (window.not_before().timestamp(), window.not_after().timestamp());
+    assert!(window.contains(first) && window.contains(last));
+    assert!(!window.contains(first.minus(1)) && !window.contains(last.plus(1)));
+    assert_eq!(Seconds::floor(Timestamp(u64::MAX)).to_string(), "9999-12-31T23:59:59Z");
+}
+
+proptest! {
+    #[test]
+    fn withdrawals_parse_what_they_print(
+        units in any::<u128>(), fee in any::<u64>(), decimals in 0..=DECIMALS_MAX,
+        time in any::<u64>(), nonce in any::<[u8; 32]>(), id in any::<u128>(), tag in any::<Option<u32>>(),
+    ) {
+        let tag = tag.map(|t| t.to_string());
+        let text = WithdrawalText {
+            withdrawal: WithdrawalId(id),
+            destination: Destination::parse(
+                Network::Xrp, "rJrRMgiRgrU6hDF4pgu5DXQdWyPbY35ErN", tag.as_deref()).unwrap(),
+            decimals,
+            amount: Amount::from_base_units(units),
+            fee_max: Amount::from_base_units(u128::from(fee)),
+            not_after: Seconds::floor(Timestamp(time)),
+            nonce: Nonce(nonce),
+            ..withdrawal()
+        };
+        prop_assert_eq!(WithdrawalText::parse(text.to_string().as_bytes()), Ok(text));
+        prop_assert_eq!(minicbor::decode::<Nonce>(&minicbor::to_vec(Nonce(nonce)).unwrap()).unwrap(), Nonce(nonce));
+    }
+
+    #[test]
+    fn whatever_parses_prints_the_same_bytes(at in 0usize..420, byte in any::<u8>(), insert in any::<bool>()) {
+        for text in [withdrawal().to_string(), operator().to_string()] {
+            let mut bytes = text.into_bytes();
+            let at = at % bytes.len();
+            if insert { bytes.insert(at, byte) } else { bytes[at] = byte }
+            if let Ok(parsed) = SignedText::parse(&bytes) {
+                prop_assert_eq!(parsed.to_string().into_bytes(), bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        let _ = SignedText::parse(&bytes);
+    }
+}
