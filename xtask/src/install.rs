@@ -96,7 +96,16 @@ fn apt(shell: &Shell, packages: &[&str]) -> Result<()> {
     }
     let is_root = shell.capture(&["id", "-u"]).is_ok_and(|id| id.trim() == "0");
     let prefix: &[&str] = if is_root { &[] } else { &["sudo", "-n"] };
-    let apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "Acquire::Retries=3"];
+    let apt = [
+        "env",
+        "DEBIAN_FRONTEND=noninteractive",
+        "apt-get",
+        "-qq",
+        "-o",
+        "Acquire::Retries=3",
+        "-o",
+        "DPkg::Lock::Timeout=120",
+    ];
     // Packages may be installable from lists that are there although new lists cannot be fetched.
     drop(shell.run(&[prefix, &apt, &["update"]].concat()));
     shell.run(&[prefix, &apt, &["install", "-y", "--no-install-recommends"], packages].concat())

@@ -97,12 +97,17 @@ pub fn read_junit(xml: &str) -> (Counts, Vec<String>) {
         } else if let Some(line) = case.split(['\n', '>']).find(|line| says_skipped(line)) {
             counts.skipped = counts.skipped.saturating_add(1);
             let line = line.split('<').next().unwrap_or(line);
-            skips.push(format!("{name}: {}", line.trim()));
+            skips.push(format!("{name}: {}", unescaped(line.trim())));
         } else {
             counts.passed = counts.passed.saturating_add(1);
         }
     }
     (counts, skips)
+}
+
+fn unescaped(text: &str) -> String {
+    let names = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+    names.into_iter().fold(text.to_owned(), |text, (name, character)| text.replace(name, character))
 }
 
 fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
@@ -159,12 +164,12 @@ mod tests {
             <testcase name="adds" classname="a" time="0.1"/>
             <testcase name="reads_vectors" classname="a"><system-err>
 skipped: ../shared/data is absent</system-err></testcase>
-            <testcase name="speaks" classname="a"><system-out>skipped: no node</system-out></testcase>
+            <testcase name="speaks" classname="a"><system-out>skipped: no &lt;node&gt;</system-out></testcase>
             <testcase name="breaks" classname="a"><failure type="x">skipped</failure></testcase>
             </testsuite></testsuites>"#;
         let (counts, skips) = read_junit(xml);
         assert_eq!(counts, Counts { passed: 1, failed: 1, skipped: 2 });
-        assert_eq!(skips, ["reads_vectors: skipped: ../shared/data is absent", "speaks: skipped: no node"]);
+        assert_eq!(skips, ["reads_vectors: skipped: ../shared/data is absent", "speaks: skipped: no <node>"]);
     }
 
     #[test]
