@@ -1,5 +1,5 @@
 //! The commands of `cargo xtask` and the reading of its command line. A new command is a module beside this one and a
-//! row of [`COMMANDS`].
+//! row of `COMMANDS`.
 
 use std::process::ExitCode;
 

@@ -59,6 +59,8 @@ impl Run {
             let clippy =
                 ["cargo", "clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
             self.check("clippy", &clippy);
+            let docs = ["cargo", "doc", "--workspace", "--no-deps", "--locked"];
+            self.check("docs", &[&["env", "RUSTDOCFLAGS=-D warnings"], &docs[..]].concat());
             self.tests()?;
             self.doc_tests()?;
         } else {
