@@ -6,17 +6,19 @@ use holdfast_values::address::{AddressError, examine};
 use holdfast_values::{AddressKind, Destination, Network};
 use serde_json::Value;
 
+#[expect(clippy::unwrap_used, reason = "a broken vector file should stop the test")]
 fn load(name: &str) -> Option<Value> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/address-vectors");
     match std::fs::read_to_string(folder.join(name)) {
         Ok(text) => Some(serde_json::from_str(&text).unwrap()),
         Err(_) => {
-            println!("skipped: ../shared/data/address-vectors/{name} is not here");
+            eprintln!("skipped: ../shared/data/address-vectors/{name} is not here");
             None
         }
     }
 }
 
+#[expect(clippy::unwrap_used, reason = "a vector file of another shape should stop the test")]
 fn rows(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().unwrap().iter()
 }

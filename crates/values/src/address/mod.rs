@@ -251,6 +251,15 @@ pub fn examine(network: Network, address: &str, memo: Option<&str>) -> Result<Ex
     Ok(Examined { destination, written_as: parsed.written_as })
 }
 
+/// [`examine`] for bytes from outside, such as one line of a file, without its line end.
+pub fn examine_bytes(network: Network, address: &[u8], memo: Option<&str>) -> Result<Examined, AddressError> {
+    if address.len() > ADDRESS_LEN_MAX {
+        return Err(AddressError::Length);
+    }
+    let address = core::str::from_utf8(address).map_err(|_| AddressError::Encoding)?;
+    examine(network, address, memo)
+}
+
 fn without_memo(
     memo: Option<&str>,
     parse: impl FnOnce() -> Result<Parsed, AddressError>,

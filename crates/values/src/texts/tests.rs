@@ -206,7 +206,7 @@ proptest! {
             ..withdrawal()
         };
         prop_assert_eq!(WithdrawalText::parse(text.to_string().as_bytes()), Ok(text));
-        prop_assert_eq!(minicbor::decode::<Nonce>(&minicbor::to_vec(Nonce(nonce)).unwrap()).unwrap(), Nonce(nonce));
+        prop_assert_eq!(decode::<Nonce>(&minicbor::to_vec(Nonce(nonce)).unwrap()).unwrap(), Nonce(nonce));
     }
 
     #[test]
