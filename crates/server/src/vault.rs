@@ -133,6 +133,12 @@ pub struct Vault {
     random: SystemRandom,
 }
 
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Vault(..)")
+    }
+}
+
 impl Vault {
     /// Creates a vault at `path`, readable by its owner alone, durably. Refuses to touch an existing file.
     pub fn create(path: &Path, kek: &Kek) -> Result<Self, VaultError> {
