@@ -1,1 +1,20 @@
-//! Placeholder.
+//! From Cedar text to a checked and compiled policy program, and the proof by comparison that both mean the same.
+//!
+//! Heavy (Cedar is 130 crates) and therefore used by the server's activation path and the tools only: deciding needs
+//! `holdfast-policy` alone. Nothing here decides about a withdrawal, and only [`load_dir`] does IO.
+
+pub mod cases;
+pub mod compare;
+mod compile;
+pub mod docs;
+mod lint;
+mod load;
+pub mod pack;
+pub mod problem;
+pub mod report;
+mod scan;
+pub mod schema;
+
+pub use load::{load_dir, read_dir};
+pub use pack::{CompiledPack, compile_pack};
+pub use problem::{PackError, Problem};

@@ -1,0 +1,145 @@
+//! The evaluator is what Cedar's authorizer is: 100,000 requests over the shipped packs, and a pack of every construct.
+
+#![expect(
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests may fail loudly"
+)]
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use holdfast_cedar::compare::{CompareError, Tally, compare};
+use holdfast_cedar::{CompiledPack, compile_pack, load_dir};
+use holdfast_policy::{Comparison, Expr, Policy, Program};
+
+/// Each policy is to be seen true and false at least this often.
+const BOTH_WAYS: u64 = 1_000;
+
+fn shipped(name: &str) -> CompiledPack {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../policies").join(name);
+    load_dir(path).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn agree(pack: &CompiledPack, seed: u64, requests: u64, both_ways: u64) -> Tally {
+    let began = Instant::now();
+    let tally = compare(pack, &pack.program, seed, requests).unwrap_or_else(|error| panic!("{error}"));
+    println!("{requests} requests in {:.1} s", began.elapsed().as_secs_f64());
+    for policy in pack.program.policies() {
+        let [yes, no, error] = tally.policies[&*policy.meta.id];
+        println!("{:24} true {yes:6}  false {no:6}  error {error:6}", policy.meta.id);
+        assert!(yes >= both_ways, "{} was true only {yes} times", policy.meta.id);
+        // A condition that always holds has no other way to be hit.
+        if policy.condition != Expr::Bool(true) {
+            assert!(no >= both_ways, "{} was false only {no} times", policy.meta.id);
+            assert!(error > 0, "{} was never an error", policy.meta.id);
+        }
+    }
+    tally
+}
+
+#[test]
+fn baseline_means_what_cedar_says_on_70_000_requests() {
+    assert_eq!(agree(&shipped("baseline"), 1, 70_000, BOTH_WAYS).requests, 70_000);
+}
+
+#[test]
+fn limits_2019_means_what_cedar_says_on_30_000_requests() {
+    assert_eq!(agree(&shipped("limits-2019"), 2, 30_000, BOTH_WAYS).requests, 30_000);
+}
+
+/// Everything that compiles, and each order of operands in which an error may hide.
+const CONSTRUCTS: &str = r#"
+@id("open") permit (principal, action, resource) when { context.asset != "XMR" } unless { context.price.stale };
+@id("open-in") permit (principal, action in [Action::"withdraw"], resource) when { context.tier == "vip" };
+@id("sum") @outcome("hold") @reason("r") forbid (principal, action, resource)
+when { context.account.usd_cents_24h + context.amount_usd_cents > 1000 };
+@id("guarded-sum") @outcome("hold") @reason("r") forbid (principal, action, resource)
+when { context.amount_usd_cents < 10 && context.account.usd_cents_24h + context.amount_usd_cents > 1000 };
+@id("sum-or") @outcome("hold") @reason("r") forbid (principal, action, resource)
+when { context.amount_usd_cents < 10 || context.account.usd_cents_1h * 7 >= 700 };
+@id("or-sum") @outcome("deny") @reason("r") forbid (principal, action, resource)
+when { context.account.usd_cents_1h * 7 >= 700 || context.amount_usd_cents < 10 };
+@id("negated") @outcome("hold") @reason("r") forbid (principal, action, resource)
+when { -context.amount_usd_cents <= -50 };
+@id("if") @outcome("dwell") @for("1h30m") @reason("r") forbid (principal, action, resource)
+when { if context.api_key.present then context.api_key.age_hours - 24 < 0 else context.amount_usd_cents == 77 };
+@id("if-number") @outcome("step_up") @factor("one_time_code") @reason("r") forbid (principal, action, resource)
+when { (if context.destination.known then 500 else 50) != context.amount_usd_cents };
+@id("assets") @outcome("hold") @reason("r") forbid (principal, action, resource)
+when { ["BTC", "ETH"].contains(context.asset) && !["bitcoin"].contains(context.network) };
+@id("counts") @outcome("hold") @reason("r") forbid (principal, action, resource)
+when { [1, 2, 3].contains(context.approval.operators) };
+@id("words") @outcome("hold") @reason("r") forbid (principal, action, resource)
+when { context.class in [Class::"aged", Class::"unvouched"] && context.channel in Channel::"api" };
+@id("word") @outcome("hold") @reason("r") forbid (principal, action, resource)
+unless { Class::"bound" == context.class || [Channel::"session"].contains(context.channel) };
+@id("truths") @outcome("hold") @reason("r") forbid (principal, action, resource)
+when { context.price.moved == context.price.stale } when { context.account.cooling_off != true };
+@id("extreme") @outcome("hold") @reason("r") forbid (principal, action, resource)
+when { context.amount_usd_cents == -9223372036854775808 || context.amount_usd_cents == 9223372036854775807 };
+"#;
+
+fn constructs() -> CompiledPack {
+    let files = [("constructs.cedar".to_owned(), CONSTRUCTS.to_owned())];
+    compile_pack(&files).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn every_construct_means_what_cedar_says() {
+    agree(&constructs(), 3, 12_000, 60);
+}
+
+/// A program that is wrong in one place, for each place: the comparison finds every one.
+#[test]
+fn an_altered_program_is_found_out() {
+    for (name, pack) in [("constructs", constructs()), ("baseline", shipped("baseline"))] {
+        let mut tried = 0;
+        for at in 0..pack.program.len() {
+            let mut policies: Vec<Policy> = pack.program.policies().to_vec();
+            if !alter(&mut policies[at].condition) {
+                continue;
+            }
+            tried += 1;
+            let id = policies[at].meta.id.clone();
+            let altered = Program::new(pack.hash, policies).unwrap();
+            let outcome = compare(&pack, &altered, 5, 4_000);
+            assert!(
+                matches!(outcome, Err(CompareError::Disagreement { .. })),
+                "{name}: {id} was not found out"
+            );
+        }
+        assert!(tried >= 12, "{name}: only {tried} alterations");
+    }
+}
+
+/// Makes the first comparison, or number, wrong by the least that is wrong.
+fn alter(expr: &mut Expr) -> bool {
+    match expr {
+        Expr::Compare(comparison, _) => {
+            *comparison = match comparison {
+                Comparison::Equal => Comparison::NotEqual,
+                Comparison::NotEqual => Comparison::Equal,
+                Comparison::Less => Comparison::LessOrEqual,
+                Comparison::LessOrEqual => Comparison::Less,
+                Comparison::Greater => Comparison::GreaterOrEqual,
+                Comparison::GreaterOrEqual => Comparison::Greater,
+            };
+            true
+        }
+        Expr::Among(_, set) if set.len() > 1 => {
+            *set = set[1..].to_vec().into_boxed_slice();
+            true
+        }
+        Expr::Not(inner) => alter(inner),
+        // The last part first: what stands behind others is harder to reach.
+        Expr::All(parts) | Expr::Any(parts) => parts.iter_mut().rev().any(alter),
+        Expr::If(parts) => parts.iter_mut().rev().any(alter),
+        Expr::Fact(_) => {
+            *expr = Expr::Not(Box::new(expr.clone()));
+            true
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,208 @@
+//! What a pack is refused for, and that its author is told where and what to do.
+
+#![expect(clippy::indexing_slicing, reason = "helpers of tests may fail loudly")]
+
+use holdfast_cedar::{PackError, Problem, compile_pack};
+
+fn refuse(text: &str) -> PackError {
+    compile_pack(&[("a.cedar".to_owned(), text.to_owned())]).map(|pack| pack.program).unwrap_err()
+}
+
+fn first(text: &str) -> Problem {
+    refuse(text).problems[0].clone()
+}
+
+/// A hold with this condition.
+fn hold(condition: &str) -> String {
+    format!(
+        "@id(\"p\") @outcome(\"hold\") @reason(\"r\")\nforbid (principal, action, resource)\nwhen {{ {condition} }};\n"
+    )
+}
+
+#[test]
+fn a_misspelt_attribute_is_pointed_at_with_a_suggestion() {
+    let error = refuse(&hold("context.account.age_hour < 3"));
+    let said = error.to_string();
+    assert_eq!(error.problems.len(), 1, "{said}");
+    assert_eq!(error.code(), "policy_type");
+    assert!(said.contains("--> a.cedar:3:8 (policy p)"), "{said}");
+    assert!(said.contains("| when { context.account.age_hour < 3 }"), "{said}");
+    assert!(said.contains("^^^^"), "{said}");
+    assert!(said.contains("did you mean") && said.contains("age_hours"), "{said}");
+}
+
+#[test]
+fn a_misspelt_word_of_an_enumeration_is_refused() {
+    let problem = first(&hold("context.class == Class::\"unvuoched\""));
+    assert_eq!((problem.code, problem.line), ("policy_type", 3));
+    assert!(problem.message.contains("unvuoched"), "{problem}");
+}
+
+#[test]
+fn a_comparison_of_different_types_is_refused() {
+    for condition in [
+        "context.class == \"unvouched\"",
+        "context.asset == 3",
+        "context.asset < \"b\"",
+        "context.price.stale > 1",
+        "context.amount_usd_cents",
+        "[1, \"a\"].contains(context.amount_usd_cents)",
+        "[\"a\"].contains(context.amount_usd_cents)",
+        "if context.price.stale then 1 else \"a\"",
+    ] {
+        assert_eq!(first(&hold(condition)).code, "policy_type", "{condition}");
+    }
+}
+
+#[test]
+fn syntax_errors_have_a_place() {
+    let problem = first("@id(\"a\")\npermit (principal, action resource);");
+    assert_eq!((problem.code, problem.line, problem.column), ("policy_syntax", 2, 27), "{problem}");
+    for text in
+        ["permit", "}", "\"", "@id(\"x\")", "permit (principal, action, resource)", "\u{0}", "\u{feff}x"]
+    {
+        assert_eq!(first(text).code, "policy_syntax", "{text:?}");
+    }
+}
+
+#[test]
+fn annotations_are_exactly_what_the_effect_needs() {
+    for (annotations, effect, code) in [
+        ("", "permit", "policy_id_invalid"),
+        ("@id(\"\")", "permit", "policy_id_invalid"),
+        ("@id(\"a b\")", "permit", "policy_id_invalid"),
+        ("@id(\"a\") @reason(\"r\")", "permit", "annotation_unknown"),
+        ("@id(\"a\") @note(\"r\")", "permit", "annotation_unknown"),
+        ("@id(\"a\")", "forbid", "policy_reason_invalid"),
+        ("@id(\"a\") @outcome(\"hold\")", "forbid", "policy_reason_invalid"),
+        ("@id(\"a\") @reason(\"r\")", "forbid", "policy_outcome_invalid"),
+        ("@id(\"a\") @outcome(\"block\") @reason(\"r\")", "forbid", "policy_outcome_invalid"),
+        ("@id(\"a\") @outcome(\"hold\") @reason(\"Not Snake\")", "forbid", "policy_reason_invalid"),
+        ("@id(\"a\") @outcome(\"hold\") @reason(\"r\") @for(\"1m\")", "forbid", "annotation_unknown"),
+        ("@id(\"a\") @outcome(\"dwell\") @reason(\"r\")", "forbid", "policy_dwell_invalid"),
+        (
+            "@id(\"a\") @outcome(\"dwell\") @reason(\"r\") @for(\"ten minutes\")",
+            "forbid",
+            "policy_dwell_invalid",
+        ),
+        ("@id(\"a\") @outcome(\"dwell\") @reason(\"r\") @for(\"0m\")", "forbid", "policy_dwell_invalid"),
+        ("@id(\"a\") @outcome(\"step_up\") @reason(\"r\")", "forbid", "policy_factor_invalid"),
+        (
+            "@id(\"a\") @outcome(\"step_up\") @reason(\"r\") @factor(\"sms\")",
+            "forbid",
+            "policy_factor_invalid",
+        ),
+        (
+            "@id(\"a\") @outcome(\"step_up\") @reason(\"r\") @factor(\"passkey\") @for(\"1m\")",
+            "forbid",
+            "annotation_unknown",
+        ),
+        ("@id(\"a\") @id(\"b\")", "permit", "policy_syntax"),
+    ] {
+        let problem = first(&format!("{annotations} {effect} (principal, action, resource);"));
+        assert_eq!(problem.code, code, "{annotations} {effect}: {problem}");
+        assert!(problem.help.is_some() || code == "policy_syntax", "{problem}");
+    }
+}
+
+#[test]
+fn constructs_without_a_counterpart_are_refused_by_name() {
+    for (condition, named) in [
+        ("context has asset", "`has`"),
+        ("context.asset like \"B*\"", "`like`"),
+        ("principal == Account::\"a\"", "scope"),
+        ("principal is Account", "`is`"),
+        ("context.class is Class", "`is`"),
+        ("[\"BTC\"].containsAny([context.asset])", "this operator"),
+        ("[context.network].contains(context.asset)", "anything but literals"),
+        ("context.account == context.account", "a whole record"),
+        ("[1].isEmpty()", "function"),
+    ] {
+        let error = refuse(&hold(condition));
+        let problem = error.problems.iter().find(|problem| problem.code == "policy_not_compilable");
+        let problem = problem.unwrap_or_else(|| panic!("{condition}: {error}"));
+        assert!(problem.message.contains(named), "{condition}: {problem}");
+        assert_eq!(problem.policy.as_deref(), Some("p"));
+        assert!(problem.help.is_some() && problem.line == 1, "{problem}");
+    }
+    for scope in
+        ["principal == Account::\"a\", action, resource", "principal, action, resource == Exchange::\"x\""]
+    {
+        let error = refuse(&format!("@id(\"p\") permit ({scope});"));
+        assert!(error.to_string().contains("a scope that names a"), "{error}");
+    }
+    assert!(
+        refuse("@id(\"p\") permit (principal == ?principal, action, resource);")
+            .to_string()
+            .contains("template")
+    );
+    assert!(
+        refuse("@id(\"p\") permit (principal, action == Action::\"login\", resource);")
+            .to_string()
+            .contains("login")
+    );
+}
+
+#[test]
+fn what_can_never_match_is_suspicious() {
+    assert_eq!(first(&hold("false")).code, "policy_suspicious");
+    assert_eq!(first(&hold("context.price.stale && !true")).code, "policy_suspicious");
+}
+
+#[test]
+fn ids_are_unique_across_files() {
+    let file = |name: &str| (name.to_owned(), "@id(\"a\") permit (principal, action, resource);".to_owned());
+    let error = compile_pack(&[file("a.cedar"), file("b.cedar")]).map(|pack| pack.program).unwrap_err();
+    assert_eq!(error.code(), "policy_id_duplicate");
+    assert!(error.to_string().contains("the other in a.cedar"), "{error}");
+}
+
+#[test]
+fn packs_are_bounded() {
+    let one = || "@id(\"a\") permit (principal, action, resource);".to_owned();
+    let code = |files: &[(String, String)]| compile_pack(files).map(|pack| pack.program).unwrap_err().code();
+    assert_eq!(code(&[]), "pack_empty");
+    assert_eq!(code(&[("a.cedar".into(), "// nothing".into())]), "pack_empty");
+    for name in ["a.txt", "../a.cedar", ".cedar", "ä.cedar", "a b.cedar"] {
+        assert_eq!(code(&[(name.into(), one())]), "file_name_invalid", "{name}");
+    }
+    assert_eq!(code(&[("a.cedar".into(), one()), ("a.cedar".into(), one())]), "file_name_duplicate");
+    assert_eq!(code(&[("a.cedar".into(), " ".repeat(300_000))]), "file_too_large");
+    let many: Vec<_> = (0..300).map(|n| (format!("{n}.cedar"), String::new())).collect();
+    assert_eq!(code(&many), "pack_too_large");
+    let rules: String =
+        (0..5_000).map(|n| format!("@id(\"{n}\")permit(principal,action,resource);")).collect();
+    assert_eq!(code(&[("a.cedar".into(), rules)]), "too_many_policies");
+}
+
+/// Whatever nests is refused or compiled, and never overflows a stack.
+#[test]
+fn deep_texts_are_survived() {
+    for condition in [
+        format!("{}true{}", "(".repeat(3_000), ")".repeat(3_000)),
+        format!("{}true", "!".repeat(15_000)),
+        format!("{}true", "!(".repeat(60)),
+        format!("context{}", ".a".repeat(7_900)),
+        format!("1{} > 0", "+1".repeat(7_900)),
+        format!("true{}", "&&true".repeat(2_600)),
+        format!("true{}", "||!true".repeat(2_200)),
+        format!("{}true", "if true then false else ".repeat(650)),
+        format!("[{}].contains(1)", "1,".repeat(7_000)),
+        format!("{}1 > 0", "-".repeat(15_000)),
+    ] {
+        let files = [("a.cedar".to_owned(), hold(&condition))];
+        match compile_pack(&files) {
+            Ok(pack) => assert_eq!(pack.program.len(), 1),
+            Err(error) => assert_ne!(error.code(), "policy_compiler_failed", "{error}"),
+        }
+    }
+}
+
+#[test]
+fn every_problem_of_a_pack_is_reported_at_once_and_no_more_than_fifty() {
+    let bad: String =
+        (0..60).map(|n| format!("@id(\"p{n}\") forbid (principal, action, resource);\n")).collect();
+    let error = refuse(&bad);
+    assert_eq!(error.problems.len(), 51);
+    assert!(error.to_string().ends_with("error[more_problems]: and 70 more"), "{error}");
+}

@@ -1,0 +1,76 @@
+//! `holdfast policy`: checks, explains and describes packs of policies. The work is done by `holdfast-cedar`; here are
+//! only the arguments and the printing.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use holdfast_cedar::report::{Report, check_dir, explain_dir};
+use holdfast_cedar::{docs, schema};
+
+/// Check, explain and describe packs of policies.
+#[derive(clap::Args, Debug)]
+pub struct PolicyArgs {
+    #[command(subcommand)]
+    command: PolicyCommand,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum PolicyCommand {
+    /// Parse, validate, lint and compile a pack and run the cases beside it.
+    Check {
+        /// The directory of the pack.
+        dir: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what a pack makes of a withdrawal, and why. What no --fact says is as in an ordinary withdrawal
+    /// (docs/facts.md).
+    Explain {
+        /// The directory of the pack.
+        dir: PathBuf,
+        /// A fact that differs: path=value, such as amount_usd_cents=5_000_000 or class=unvouched; `unset` forgets it.
+        #[arg(long = "fact", value_name = "PATH=VALUE")]
+        facts: Vec<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the Cedar schema that policies are validated against.
+    Schema {
+        /// Print the table of facts as Markdown instead: docs/facts.md.
+        #[arg(long)]
+        markdown: bool,
+    },
+}
+
+/// Runs the command: 0 if all is well, 1 if the pack or a fact was refused, or nothing could be printed.
+pub fn run(args: PolicyArgs) -> ExitCode {
+    let written = match args.command {
+        PolicyCommand::Check { dir, json } => return tell(&check_dir(&dir), json),
+        PolicyCommand::Explain { dir, facts, json } => return tell(&explain_dir(&dir, &facts), json),
+        PolicyCommand::Schema { markdown: true } => print(&docs::facts_markdown()),
+        PolicyCommand::Schema { markdown: false } => print(&schema::schema_text()),
+    };
+    code(written)
+}
+
+/// JSON and good news go to standard output, problems for people to standard error.
+fn tell(report: &Report, json: bool) -> ExitCode {
+    let written = match (json, report.ok) {
+        (true, _) => print(&format!("{:#}\n", report.json)),
+        (false, true) => print(&report.text),
+        (false, false) => std::io::stderr().lock().write_all(report.text.as_bytes()).is_ok(),
+    };
+    code(written && report.ok)
+}
+
+fn print(text: &str) -> bool {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
+}
+
+fn code(ok: bool) -> ExitCode {
+    if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
