@@ -100,9 +100,17 @@ pub const ACTS: [(&str, Required, &str); 13] = [
     ("approve_case", Required::Several, "let a held withdrawal go on: target the case"),
     ("unfreeze_account", Required::Several, "end an account's freeze: target the account"),
     ("set_tier", Required::Several, "target the account, detail `tier=NAME`"),
-    ("set_limits", Required::Several, "target the account, detail `usd-cents-24h=N usd-cents-30d=N`, or `tier` for N"),
+    (
+        "set_limits",
+        Required::Several,
+        "target the account, detail `usd-cents-24h=N usd-cents-30d=N`, or `tier` for N",
+    ),
     ("configure", Required::Several, "replace the configuration: the payload is the document"),
-    ("enrol_operator", Required::Several, "target the name, detail `key=HEX`; counts after the operators' ageing"),
+    (
+        "enrol_operator",
+        Required::Several,
+        "target the name, detail `key=HEX`; counts after the operators' ageing",
+    ),
     ("revoke_operator", Required::One, "target the name"),
     ("activate_policy", Required::Several, "target the pack's hash; the payload is the pack"),
     ("import", Required::Several, "the payload is the manifest: SHA-256 digests, one a line"),
@@ -163,9 +171,10 @@ impl Act {
             "resume" => Self::Resume(parse_scope(target)?),
             "approve_case" => Self::ApproveCase(target.parse().ok()?),
             "unfreeze_account" => Self::UnfreezeAccount(target.parse().ok()?),
-            "set_tier" => {
-                Self::SetTier { account: target.parse().ok()?, tier: detail.strip_prefix("tier=")?.parse().ok()? }
-            }
+            "set_tier" => Self::SetTier {
+                account: target.parse().ok()?,
+                tier: detail.strip_prefix("tier=")?.parse().ok()?,
+            },
             "set_limits" => {
                 let (day, month) = detail.split_once(' ')?;
                 let limit = |text: &str| match text {

@@ -4,7 +4,6 @@
 //! Commands are journaled: a variant or a field number is never reused, and a changed meaning gets a new variant.
 //! No secret and nothing that identifies a person may stand in a command, except sealed under the account's data key.
 
-use holdfast_values::texts::OperatorText;
 use holdfast_values::{
     AccountId, Amount, AssetSymbol, Destination, Fingerprint, Micros, Name, Timestamp, UsdCents, WithdrawalId,
 };
@@ -468,9 +467,9 @@ pub struct ApiEvidence {
 /// A signed act.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct OperatorAct {
-    /// The text that was signed.
+    /// The `holdfast-operator/v1` text that was signed, to the letter.
     #[n(0)]
-    pub text: OperatorText,
+    pub text: String,
     /// The signatures over its SHA-256 that verified.
     #[n(1)]
     pub signatures: Vec<OperatorSignature>,

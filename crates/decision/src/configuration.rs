@@ -2,7 +2,7 @@
 //!
 //! A configuration enters in the first record and is replaced as a whole by an operator's act (`configure`).
 
-use holdfast_values::{AssetSpec, Amount, Micros, Name, Network, UsdCents, time};
+use holdfast_values::{Amount, AssetSpec, Micros, Name, Network, UsdCents, time};
 use minicbor::{Decode, Encode};
 
 /// The three classes of outflow, by how well somebody vouches for it.
@@ -148,6 +148,9 @@ pub struct Parameters {
     /// From this age on an account may use what is kept for small withdrawals.
     #[n(11)]
     pub small_account_age: Micros,
+    /// How many operators must sign what loosens; never fewer than two.
+    #[n(12)]
+    pub loosening_signatures: u32,
 }
 
 impl Default for Parameters {
@@ -165,6 +168,7 @@ impl Default for Parameters {
             small_reserve_permille: 300,
             small_usd_cents: UsdCents(100_000),
             small_account_age: 30 * time::DAY,
+            loosening_signatures: 2,
         }
     }
 }
@@ -247,4 +251,142 @@ pub enum ConfigurationError {
         /// Its name.
         name: String,
     },
+}
+
+const SPAN_MAX: Micros = 366 * time::DAY;
+
+impl Configuration {
+    /// Checks everything that does not depend on what was configured before.
+    pub fn validate(&self) -> Result<(), ConfigurationError> {
+        for (what, count, max) in [
+            ("assets", self.assets.len(), ASSETS_MAX),
+            ("wallets", self.wallets.len(), WALLETS_MAX),
+            ("tiers", self.tiers.len(), TIERS_MAX),
+        ] {
+            if count > max {
+                return Err(ConfigurationError::TooMany { what, max });
+            }
+        }
+        unique("wallet", self.wallets.iter().map(|wallet| wallet.name.as_str()))?;
+        unique("tier", self.tiers.iter().map(|tier| tier.name.as_str()))?;
+        unique("asset", self.assets.iter().map(|asset| asset.spec.symbol.as_str()))?;
+        for asset in &self.assets {
+            self.validate_asset(asset)?;
+        }
+        let buckets = self
+            .assets
+            .iter()
+            .map(|asset| (asset.spec.symbol.as_str(), &asset.buckets))
+            .chain(self.wallets.iter().map(|wallet| (wallet.name.as_str(), &wallet.buckets)))
+            .chain([("overall", &self.overall)]);
+        for (what, specs) in buckets {
+            for class in Class::ALL {
+                let spec = specs.of(class);
+                if spec.size.base_units().max(spec.refill_per_hour.base_units()) > BUCKET_SIZE_MAX {
+                    return Err(ConfigurationError::Bucket { what: what.to_owned() });
+                }
+            }
+        }
+        self.parameters.validate()
+    }
+
+    fn validate_asset(&self, asset: &AssetConfiguration) -> Result<(), ConfigurationError> {
+        let problem =
+            |problem: String| ConfigurationError::Asset { asset: asset.spec.symbol.to_string(), problem };
+        let spec = asset.spec.clone();
+        let checked = AssetSpec::new(spec.symbol, spec.decimals, spec.networks);
+        match checked {
+            Ok(checked) if checked == asset.spec => {}
+            Ok(_) => {
+                return Err(problem("its networks are not in their canonical order or spelling".to_owned()));
+            }
+            Err(error) => return Err(problem(error.to_string())),
+        }
+        for network in &asset.spec.networks {
+            let count = asset.wallets.iter().filter(|(paid, _)| *paid == network.network).count();
+            if count != 1 {
+                return Err(problem(format!("exactly one wallet must pay on {}", network.network)));
+            }
+        }
+        for (network, wallet) in &asset.wallets {
+            if !asset.spec.networks.iter().any(|known| known.network == *network) {
+                return Err(problem(format!("wallet {wallet} pays on {network}, where the asset is not")));
+            }
+            if !self.wallets.iter().any(|known| known.name == *wallet) {
+                return Err(problem(format!("wallet {wallet} is not configured")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that this may follow `old`: what the journal speaks of keeps its place and its meaning.
+    pub fn validate_after(&self, old: &Self) -> Result<(), ConfigurationError> {
+        let removed = |what: &'static str, name: String| Err(ConfigurationError::Removed { what, name });
+        for (place, asset) in old.assets.iter().enumerate() {
+            let same = self.assets.get(place).is_some_and(|new| {
+                new.spec.symbol == asset.spec.symbol && new.spec.decimals == asset.spec.decimals
+            });
+            if !same {
+                return removed("asset", asset.spec.symbol.to_string());
+            }
+        }
+        for (place, wallet) in old.wallets.iter().enumerate() {
+            if self.wallets.get(place).is_none_or(|new| new.name != wallet.name) {
+                return removed("wallet", wallet.name.to_string());
+            }
+        }
+        for (place, tier) in old.tiers.iter().enumerate() {
+            if self.tiers.get(place).is_none_or(|new| new.name != tier.name) {
+                return removed("tier", tier.name.to_string());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Parameters {
+    fn validate(&self) -> Result<(), ConfigurationError> {
+        let spans = [
+            ("address_ageing", self.address_ageing),
+            ("veto_window", self.veto_window),
+            ("cooling_off", self.cooling_off),
+            ("operator_ageing", self.operator_ageing),
+            ("queue_hold_after", self.queue_hold_after),
+            ("withdrawal_lifetime", self.withdrawal_lifetime),
+            ("price_stale_after", self.price_stale_after),
+            ("small_account_age", self.small_account_age),
+        ];
+        for (name, span) in spans {
+            if span == 0 || span > SPAN_MAX {
+                return Err(ConfigurationError::Parameter {
+                    name,
+                    expected: "more than nothing, at most 366 days",
+                });
+            }
+        }
+        let shares = [
+            ("price_move_permille", self.price_move_permille),
+            ("account_share_permille", self.account_share_permille),
+            ("small_reserve_permille", self.small_reserve_permille),
+        ];
+        for (name, permille) in shares {
+            if permille == 0 || permille > 1_000 {
+                return Err(ConfigurationError::Parameter { name, expected: "1 to 1000 thousandths" });
+            }
+        }
+        if !(2..=16).contains(&self.loosening_signatures) {
+            return Err(ConfigurationError::Parameter { name: "loosening_signatures", expected: "2 to 16" });
+        }
+        Ok(())
+    }
+}
+
+fn unique<'a>(what: &'static str, names: impl Iterator<Item = &'a str>) -> Result<(), ConfigurationError> {
+    let mut seen = std::collections::BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(ConfigurationError::Duplicate { what, name: name.to_owned() });
+        }
+    }
+    Ok(())
 }

@@ -3,15 +3,13 @@
 //! Events are journaled: a variant or a field number is never reused, and a changed meaning gets a new variant.
 
 use holdfast_policy::Factor;
-use holdfast_values::{
-    AccountId, Amount, Destination, Fingerprint, Name, Timestamp, UsdCents, WithdrawalId,
-};
+use holdfast_values::{AccountId, Amount, Destination, Fingerprint, Name, Timestamp, UsdCents, WithdrawalId};
 use minicbor::{Decode, Encode};
 
 use crate::acts::Digest;
 use crate::command::{
-    Evidence, Idempotency, ImportedAccount, Initialise, OperatorKey, PolicySource, Scope, Scopes, SecurityChange,
-    TokenSpec,
+    Evidence, Idempotency, ImportedAccount, Initialise, OperatorKey, PolicySource, Scope, Scopes,
+    SecurityChange, TokenSpec,
 };
 use crate::configuration::{Class, Configuration};
 use crate::reason::{Reason, Refusal, Severity};

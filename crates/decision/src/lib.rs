@@ -1,1 +1,42 @@
-//! Placeholder.
+//! Holdfast's core: may this happen now, and on whose word?
+//!
+//! [`decide`] says what a [`Command`] leads to, [`evolve`] takes each [`Event`] into [`State`]; both are total and pure.
+//! No clock, no randomness, no IO, no floats and no map-iteration order: time and verdicts arrive in the command, so that
+//! any record of the journal can be decided again, bit for bit, years later.
+
+pub mod account;
+pub mod acts;
+pub mod bucket;
+pub mod command;
+pub mod configuration;
+mod decide;
+pub mod event;
+mod evolve;
+mod judge;
+pub mod lookup;
+mod operate;
+pub mod price;
+pub mod reason;
+mod settle;
+pub mod state;
+pub mod steady;
+pub mod weigh;
+pub mod window;
+pub mod withdrawal;
+
+pub use acts::Act;
+pub use command::Command;
+pub use configuration::{Class, Configuration};
+pub use decide::{IMPORT_MAX, OPEN_MAX, decide, next_deadline};
+pub use event::{Decision, Event, Events, Status};
+pub use evolve::{evolve, fold};
+pub use operate::TEXT_SPAN_MAX;
+pub use reason::{Cause, Reason, Refusal, Severity};
+pub use state::State;
+pub use withdrawal::Withdrawal;
+
+/// The versions of the rules that this code contains. A rule that changes its answers gets a new version, and the old one
+/// stays for as long as a journal may hold it.
+pub const RULES: &[u32] = &[1];
+/// The version that a new journal begins with.
+pub const RULES_LATEST: u32 = 1;

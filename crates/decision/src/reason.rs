@@ -82,6 +82,8 @@ codes! {
         38 InitialiseInvalid "initialise_invalid" "The first record needs at least as many operators as loosening needs signatures, with different names and keys.",
         39 WalletUnknown "wallet_unknown" "No wallet of this name is configured.",
         40 ImportTime "import_time" "History lies in the past, and withdrawals come oldest first.",
+        41 ApiKeyRevoked "api_key_revoked" "This API key was revoked, for ever: make another.",
+        42 HaltScopeUnknown "halt_scope_unknown" "There is no such asset, wallet or account to halt.",
     }
 }
 
@@ -176,7 +178,12 @@ pub struct Reason {
 
 impl Reason {
     /// A reason from the ladder or the buckets.
-    pub fn new(cause: Cause, severity: Severity, observed: impl Into<String>, expected: impl Into<String>) -> Self {
+    pub fn new(
+        cause: Cause,
+        severity: Severity,
+        observed: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Self {
         Self {
             code: cause.code().to_owned(),
             severity,

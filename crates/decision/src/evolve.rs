@@ -1,0 +1,586 @@
+//! Events into State. Nothing here can fail and nothing here decides: what an event says has happened.
+
+use holdfast_policy::Program;
+use holdfast_values::{Amount, Fingerprint, Timestamp, UsdCents, WithdrawalId, time};
+
+use crate::account::{ADDRESSES_MAX, Account, Address, ApiKey, SecurityChangeRecord};
+use crate::acts::Digest;
+use crate::bucket::Bucket;
+use crate::command::{Evidence, ImportedAccount, Initialise, PolicySource, Scope, Scopes, TokenSpec};
+use crate::configuration::{Class, Configuration};
+use crate::event::{AccountIndex, Decision, Event, Factors, Lane, Status, TierIndex, WithdrawalRequested};
+use crate::reason::Severity;
+use crate::state::{AssetState, Buckets, IDEMPOTENCY_SPAN, Operator, Program1, State};
+use crate::window::Window;
+use crate::withdrawal::{Turn, Withdrawal};
+
+/// How many destinations are looked at in one go when memory is trimmed.
+const SWEEP: u32 = 10_000;
+
+/// Folds one record: the only way in which State moves on.
+pub fn fold(state: &mut State, sequence: u64, at: Timestamp, events: &[Event]) {
+    state.sequence = sequence;
+    state.time = state.time.max(at);
+    for event in events {
+        evolve(state, at, event);
+    }
+}
+
+/// Takes one event in.
+pub fn evolve(state: &mut State, at: Timestamp, event: &Event) {
+    match event {
+        Event::Initialised(first) => state.initialise(at, first),
+        Event::DowntimeRecorded { from } => state.steady.lose(*from, at),
+        Event::ClockSuspected => state.steady.suspect(at),
+        Event::ClockConfirmed => {
+            state.steady.confirm(at);
+            state.recheck_where(at, |_| true);
+            state.wake_lanes(at);
+        }
+        Event::AccountOpened { account, tier } => {
+            state.push_account(Account::new(account.clone(), at, *tier));
+        }
+        Event::AccountImported { account, tier } => state.import(at, account, *tier),
+        Event::AccountFrozen(account) => {
+            state.edit_account(*account, |account| account.is_frozen = true);
+            state.recheck_account(at, *account);
+        }
+        Event::AccountUnfrozen(account) => state.edit_account(*account, |account| account.is_frozen = false),
+        Event::TierSet { account, tier } => state.edit_account(*account, |account| account.tier = *tier),
+        Event::LimitsSet { account, usd_cents_24h, usd_cents_30d } => {
+            state.edit_account(*account, |account| {
+                account.usd_cents_24h = *usd_cents_24h;
+                account.usd_cents_30d = *usd_cents_30d;
+            });
+        }
+        Event::SecurityChanged { account, kind } => {
+            let record = SecurityChangeRecord { at, kind: *kind, sequence: state.sequence };
+            state.edit_account(*account, |account| account.security_change = Some(record));
+            state.recheck_account(at, *account);
+        }
+        Event::ApiKeyPut { account, key, revision, scopes, ip_allowlist } => {
+            state.put_key(at, *account, *key, *revision, *scopes, ip_allowlist);
+        }
+        Event::ApiKeyRevoked { account, key } => {
+            state.edit_account(*account, |account| {
+                if let Some(known) = account.api_keys.iter_mut().find(|known| known.key == *key) {
+                    known.is_revoked = true;
+                }
+            });
+            state.recheck_account(at, *account);
+        }
+        Event::AddressRecorded { account, destination } => {
+            state.edit_account(*account, |account| {
+                if account.addresses.len() < ADDRESSES_MAX && account.address(destination).is_none() {
+                    account.addresses.reserve_exact(1);
+                    account.addresses.push(Address {
+                        destination: *destination,
+                        recorded_at: at,
+                        notice_at: None,
+                    });
+                }
+            });
+        }
+        Event::AddressRemoved { account, destination } => {
+            state.edit_account(*account, |account| {
+                account.addresses.retain(|address| address.destination != *destination);
+            });
+            state.recheck_account(at, *account);
+        }
+        Event::NoticeDelivered { account, destination } => {
+            state.edit_account(*account, |account| {
+                let entry = account.addresses.iter_mut().find(|entry| entry.destination == *destination);
+                if let Some(entry) = entry {
+                    entry.notice_at.get_or_insert(at);
+                }
+            });
+        }
+        Event::PricesSet { prices } => {
+            for (asset, micro_usd) in prices {
+                if let Some(asset) = state.assets.get_mut(usize::from(asset.0)) {
+                    asset.prices.set(at, state.sequence, *micro_usd);
+                }
+            }
+        }
+        Event::WithdrawalRequested(request) => state.open(at, request),
+        Event::WithdrawalDecided { withdrawal, decision } => state.decided(at, *withdrawal, decision),
+        Event::FactorDischarged { withdrawal, factor } => {
+            if let Some(withdrawal) = state.withdrawals.get_mut(withdrawal) {
+                withdrawal.discharged = withdrawal.discharged.with(*factor);
+            }
+        }
+        Event::CaseApproved { withdrawal, operators } => {
+            if let Some(withdrawal) = state.withdrawals.get_mut(withdrawal) {
+                withdrawal.operators = *operators;
+            }
+        }
+        Event::Reserved { withdrawal, class } => state.reserve(at, *withdrawal, *class),
+        Event::ReservationReturned { withdrawal } => state.give_back(at, *withdrawal),
+        Event::Queued { withdrawal, lane, turn } => state.queue(at, *withdrawal, *lane, *turn),
+        Event::Unqueued { withdrawal } => state.unqueue(*withdrawal),
+        Event::LaneScheduled { lane, at } => state.wake_lane(*lane, *at),
+        Event::WithdrawalCancelled { withdrawal } | Event::WithdrawalExpired { withdrawal } => {
+            state.close(at, *withdrawal);
+        }
+        Event::Halted { scope } => {
+            state.halts.insert(scope.clone());
+            state.recheck_scope(at, scope);
+        }
+        Event::Resumed { scope } => {
+            state.halts.remove(scope);
+            state.recheck_scope(at, scope);
+            state.wake_lanes(at);
+        }
+        Event::ActAccepted { nonce, not_after } => {
+            state.used_texts.insert(Digest(*nonce), *not_after);
+        }
+        Event::Configured(configuration) => state.configure(at, configuration),
+        Event::OperatorEnrolled(operator) => {
+            let record = Operator { public_key: operator.public_key, enrolled_at: at, is_founder: false };
+            state.operators.insert(operator.name.clone(), record);
+        }
+        Event::OperatorRevoked(name) => {
+            state.operators.remove(name);
+        }
+        Event::PolicyActivated(policy) => state.activate(at, policy),
+        Event::RulesActivated(version) => state.rules = *version,
+        Event::ImportAuthorised(digests) => state.imports.extend(digests.iter().copied()),
+        Event::ImportDone(digest) => {
+            state.imports.remove(digest);
+        }
+        Event::TokenIssued(token) => state.issue(token),
+        Event::TokenRevoked(client) => {
+            if let Some(token) = state.tokens.remove(client) {
+                state.clients.remove(&token.token_hash);
+            }
+        }
+        Event::Trimmed { until } => state.trim(*until),
+        Event::SnapshotRecorded { .. } | Event::Refused { .. } | Event::Repeated { .. } => {}
+    }
+}
+
+impl State {
+    fn initialise(&mut self, at: Timestamp, first: &Initialise) {
+        self.exchange.clone_from(&first.exchange);
+        self.simulated_clock = first.simulated_clock;
+        for operator in &first.operators {
+            let record = Operator { public_key: operator.public_key, enrolled_at: at, is_founder: true };
+            self.operators.insert(operator.name.clone(), record);
+        }
+        self.configure(at, &first.configuration);
+        self.activate(at, &first.policy);
+        self.issue(&first.token);
+        self.trim_at = at.plus(TRIM_EVERY);
+    }
+
+    fn issue(&mut self, token: &TokenSpec) {
+        self.clients.insert(token.token_hash, token.client.clone());
+        self.tokens.insert(token.client.clone(), token.clone());
+    }
+
+    fn activate(&mut self, at: Timestamp, policy: &PolicySource) {
+        // decide() has loaded this very program before; should it not load now, everything is denied.
+        self.program = Program1(Program::from_bytes(&policy.program).ok());
+        self.policy = policy.clone();
+        self.policy_since = at;
+    }
+
+    fn configure(&mut self, at: Timestamp, configuration: &Configuration) {
+        let now = self.refill_time(at);
+        for (place, asset) in configuration.assets.iter().enumerate() {
+            match self.assets.get_mut(place) {
+                Some(known) => resize(&mut known.buckets, &asset.buckets, now),
+                None => self.assets.push(AssetState {
+                    prices: Default::default(),
+                    window: Window::in_slots(),
+                    buckets: Buckets::full(&asset.buckets, now),
+                }),
+            }
+        }
+        for (place, wallet) in configuration.wallets.iter().enumerate() {
+            match self.wallets.get_mut(place) {
+                Some(known) => resize(known, &wallet.buckets, now),
+                None => self.wallets.push(Buckets::full(&wallet.buckets, now)),
+            }
+        }
+        if self.is_configured() {
+            resize(&mut self.overall, &configuration.overall, now);
+        } else {
+            self.overall = Buckets::full(&configuration.overall, now);
+        }
+        self.configuration = configuration.clone();
+        self.wake_lanes(at);
+    }
+
+    fn is_configured(&self) -> bool {
+        self.configuration != Configuration::default()
+    }
+
+    fn push_account(&mut self, account: Account) {
+        let index = AccountIndex(u32::try_from(self.accounts.len()).unwrap_or(u32::MAX));
+        self.account_numbers.insert(account.id.clone(), index);
+        for key in &account.api_keys {
+            self.key_owners.insert(key.key, index);
+        }
+        self.accounts.push(account);
+    }
+
+    fn import(&mut self, at: Timestamp, imported: &ImportedAccount, tier: TierIndex) {
+        let mut account = Account::new(imported.account.clone(), imported.opened_at, tier);
+        account.api_keys = imported
+            .api_keys
+            .iter()
+            .map(|key| ApiKey {
+                key: key.key,
+                revision: 1,
+                put_at: key.created_at,
+                scopes: key.scopes,
+                is_revoked: false,
+                ip_allowlist: key.ip_allowlist.clone().into(),
+            })
+            .collect();
+        account.addresses = imported
+            .addresses
+            .iter()
+            .map(|address| Address {
+                destination: address.destination,
+                recorded_at: address.first_recorded_at,
+                notice_at: Some(address.first_recorded_at),
+            })
+            .collect();
+        for withdrawal in &imported.withdrawals {
+            account.window.add(at, withdrawal.at, withdrawal.usd_cents);
+        }
+        self.push_account(account);
+    }
+
+    fn edit_account(&mut self, index: AccountIndex, edit: impl FnOnce(&mut Account)) {
+        if let Some(account) = usize::try_from(index.0).ok().and_then(|place| self.accounts.get_mut(place)) {
+            edit(account);
+        }
+    }
+
+    fn put_key(
+        &mut self,
+        at: Timestamp,
+        index: AccountIndex,
+        key: Fingerprint,
+        revision: u32,
+        scopes: Scopes,
+        ip_allowlist: &[Fingerprint],
+    ) {
+        let new = ApiKey {
+            key,
+            revision,
+            put_at: at,
+            scopes,
+            is_revoked: false,
+            ip_allowlist: ip_allowlist.into(),
+        };
+        self.edit_account(index, |account| {
+            match account.api_keys.iter_mut().find(|known| known.key == key) {
+                Some(known) => *known = new,
+                None => {
+                    account.api_keys.reserve_exact(1);
+                    account.api_keys.push(new);
+                }
+            }
+        });
+        self.key_owners.insert(key, index);
+    }
+
+    fn open(&mut self, at: Timestamp, request: &WithdrawalRequested) {
+        self.count(at, at, request);
+
+        let key = request.idempotency.key;
+        let until = at.plus(IDEMPOTENCY_SPAN);
+        if let Some(old) = self.idempotency.insert(key, until) {
+            self.idempotency_until.remove(&(old, key));
+        }
+        self.idempotency_until.insert((until, key), (request.idempotency.body, self.sequence));
+        if let Evidence::ApiRequest(evidence) = &request.evidence {
+            let until = evidence.signed_at.plus(evidence.window);
+            if until >= at && self.requests.get(&evidence.request).is_none() {
+                self.requests.insert(evidence.request, until);
+                self.requests_until.insert((until, evidence.request));
+            }
+        }
+
+        let id = request.withdrawal;
+        let decision = Decision {
+            severity: Severity::Allow,
+            status: Status::Dwelling,
+            class: Class::Unvouched,
+            dwell_until: at,
+            factors: Factors::default(),
+            usd_cents: request.usd_cents,
+            reasons: Vec::new(),
+        };
+        let withdrawal = Withdrawal {
+            request: request.clone(),
+            requested_at: at,
+            sequence: self.sequence,
+            decision,
+            discharged: Factors::default(),
+            operators: 0,
+            reserved: None,
+            queued: None,
+            next_check: request.not_after,
+        };
+        self.checks.insert((withdrawal.next_check, id));
+        self.open_by_account.insert((request.account, id));
+        self.withdrawals.insert(id, withdrawal);
+    }
+
+    /// Adds a withdrawal to the windows. What has no value yet is in none of them; it cannot be reserved either.
+    fn count(&mut self, now: Timestamp, at: Timestamp, request: &WithdrawalRequested) {
+        let usd_cents = request.usd_cents;
+        if usd_cents == UsdCents::MAX {
+            return;
+        }
+        self.edit_account(request.account, |account| account.window.add(now, at, usd_cents));
+        if let Some(window) = self.destinations.get_or_default(request.fingerprint) {
+            window.0.add(now, at, usd_cents);
+        }
+        if let Some(asset) = self.assets.get_mut(usize::from(request.asset.0)) {
+            asset.window.add(now, at, usd_cents);
+        }
+        self.overall_window.add(now, at, usd_cents);
+    }
+
+    /// Takes a withdrawal out of the windows again.
+    fn uncount(&mut self, at: Timestamp, request: &WithdrawalRequested) {
+        let usd_cents = request.usd_cents;
+        if usd_cents == UsdCents::MAX {
+            return;
+        }
+        self.edit_account(request.account, |account| account.window.remove(at, usd_cents));
+        if let Some(window) = self.destinations.get_mut(&request.fingerprint) {
+            window.0.remove(at, usd_cents);
+        }
+        if let Some(asset) = self.assets.get_mut(usize::from(request.asset.0)) {
+            asset.window.remove(at, usd_cents);
+        }
+        self.overall_window.remove(at, usd_cents);
+    }
+
+    fn decided(&mut self, at: Timestamp, id: WithdrawalId, decision: &Decision) {
+        if decision.status.is_final() {
+            self.close(at, id);
+            return;
+        }
+        let valued = self.withdrawals.get_mut(&id).and_then(|withdrawal| {
+            let is_first =
+                withdrawal.request.usd_cents == UsdCents::MAX && decision.usd_cents != UsdCents::MAX;
+            is_first.then(|| {
+                withdrawal.request.usd_cents = decision.usd_cents;
+                (withdrawal.requested_at, withdrawal.request.clone())
+            })
+        });
+        if let Some((requested_at, request)) = valued {
+            self.count(at, requested_at, &request);
+        }
+        let queue_hold_after = self.configuration.parameters.queue_hold_after;
+        let Some(withdrawal) = self.withdrawals.get_mut(&id) else { return };
+        withdrawal.decision = decision.clone();
+        let mut next = withdrawal.request.not_after;
+        if decision.status == Status::Dwelling {
+            if decision.dwell_until > at {
+                next = next.min(decision.dwell_until);
+            }
+            if let Some(turn) = withdrawal.queued {
+                let patience = turn.since.plus(queue_hold_after);
+                if patience > at {
+                    next = next.min(patience);
+                }
+            }
+        }
+        self.check_at(id, next);
+    }
+
+    fn check_at(&mut self, id: WithdrawalId, next: Timestamp) {
+        if let Some(withdrawal) = self.withdrawals.get_mut(&id) {
+            self.checks.remove(&(withdrawal.next_check, id));
+            withdrawal.next_check = next;
+            self.checks.insert((next, id));
+        }
+    }
+
+    /// What waits for nothing but a person is not looked at again by itself.
+    fn recheck(&mut self, at: Timestamp, ids: Vec<WithdrawalId>) {
+        for id in ids {
+            let due = self
+                .withdrawals
+                .get(&id)
+                .is_some_and(|withdrawal| withdrawal.status() != Status::Held && withdrawal.next_check > at);
+            if due {
+                self.check_at(id, at);
+            }
+        }
+    }
+
+    fn recheck_account(&mut self, at: Timestamp, account: AccountIndex) {
+        let from = (account, WithdrawalId(0));
+        let to = (account, WithdrawalId(u128::MAX));
+        let ids = self.open_by_account.range(from..=to).map(|(_, id)| *id).collect();
+        self.recheck(at, ids);
+    }
+
+    fn recheck_where(&mut self, at: Timestamp, is_meant: impl Fn(&Withdrawal) -> bool) {
+        let meant = self.withdrawals.iter().filter(|(_, withdrawal)| is_meant(withdrawal));
+        let ids = meant.map(|(id, _)| *id).collect();
+        self.recheck(at, ids);
+    }
+
+    fn recheck_scope(&mut self, at: Timestamp, scope: &Scope) {
+        match scope {
+            Scope::Overall => self.recheck_where(at, |_| true),
+            Scope::Asset(symbol) => {
+                let asset = self.asset_index(symbol);
+                self.recheck_where(at, |withdrawal| Some(withdrawal.request.asset) == asset);
+            }
+            Scope::Wallet(name) => {
+                let wallet = self.wallet_index(name);
+                self.recheck_where(at, |withdrawal| Some(withdrawal.request.wallet) == wallet);
+            }
+            Scope::Account(id) => {
+                if let Some(account) = self.account_index(id) {
+                    self.recheck_account(at, account);
+                }
+            }
+        }
+    }
+
+    /// A withdrawal leaves State: its windows, its buckets and its place in line are given back, once.
+    fn close(&mut self, at: Timestamp, id: WithdrawalId) {
+        self.give_back(at, id);
+        self.unqueue(id);
+        let Some(withdrawal) = self.withdrawals.remove(&id) else { return };
+        self.checks.remove(&(withdrawal.next_check, id));
+        self.open_by_account.remove(&(withdrawal.request.account, id));
+        self.uncount(withdrawal.requested_at, &withdrawal.request);
+    }
+
+    /// Calls `spend` on each of the three buckets that a withdrawal spends, with the amount in the bucket's own unit.
+    fn with_buckets(
+        &mut self,
+        request: &WithdrawalRequested,
+        class: Class,
+        mut spend: impl FnMut(&mut Bucket, Amount),
+    ) {
+        let usd = Amount::from_base_units(u128::from(request.usd_cents.0));
+        if let Some(asset) = self.assets.get_mut(usize::from(request.asset.0)) {
+            spend(asset.buckets.of_mut(class), request.amount);
+        }
+        if let Some(wallet) = self.wallets.get_mut(usize::from(request.wallet.0)) {
+            spend(wallet.of_mut(class), usd);
+        }
+        spend(self.overall.of_mut(class), usd);
+    }
+
+    fn reserve(&mut self, at: Timestamp, id: WithdrawalId, class: Class) {
+        let now = self.refill_time(at);
+        let parameters = self.configuration.parameters;
+        let Some(withdrawal) = self.withdrawals.get_mut(&id) else { return };
+        withdrawal.reserved = Some(class);
+        let request = withdrawal.request.clone();
+        self.with_buckets(&request, class, |bucket, amount| {
+            bucket.take(amount, request.account, now, &parameters);
+        });
+    }
+
+    fn give_back(&mut self, at: Timestamp, id: WithdrawalId) {
+        let now = self.refill_time(at);
+        let parameters = self.configuration.parameters;
+        let Some(withdrawal) = self.withdrawals.get_mut(&id) else { return };
+        let Some(class) = withdrawal.reserved.take() else { return };
+        let request = withdrawal.request.clone();
+        self.with_buckets(&request, class, |bucket, amount| {
+            bucket.give_back(amount, request.account, now, &parameters);
+        });
+        self.wake_lanes(at);
+    }
+
+    fn queue(&mut self, at: Timestamp, id: WithdrawalId, lane: Lane, turn: u32) {
+        let order = self.sequence;
+        let Some(withdrawal) = self.withdrawals.get_mut(&id) else { return };
+        withdrawal.queued = Some(Turn { lane, turn, since: at, order });
+        let amount = withdrawal.request.amount;
+        let state = self.lanes.entry(lane).or_default();
+        state.queue.insert((turn, order, id));
+        state.waiting = state.waiting.saturating_add(amount);
+    }
+
+    fn unqueue(&mut self, id: WithdrawalId) {
+        let Some(withdrawal) = self.withdrawals.get_mut(&id) else { return };
+        let Some(turn) = withdrawal.queued.take() else { return };
+        let amount = withdrawal.request.amount;
+        if let Some(state) = self.lanes.get_mut(&turn.lane) {
+            state.queue.remove(&(turn.turn, turn.order, id));
+            state.waiting = state.waiting.checked_sub(amount).unwrap_or_default();
+            if state.queue.is_empty() {
+                self.lane_checks.remove(&(state.wake, turn.lane));
+                self.lanes.remove(&turn.lane);
+            }
+        }
+    }
+
+    fn wake_lane(&mut self, lane: Lane, at: Timestamp) {
+        if let Some(state) = self.lanes.get_mut(&lane) {
+            self.lane_checks.remove(&(state.wake, lane));
+            state.wake = at;
+            self.lane_checks.insert((at, lane));
+        }
+    }
+
+    fn wake_lanes(&mut self, at: Timestamp) {
+        let later: Vec<Lane> =
+            self.lanes.iter().filter(|(_, state)| state.wake > at).map(|(lane, _)| *lane).collect();
+        for lane in later {
+            self.wake_lane(lane, at);
+        }
+    }
+
+    fn trim(&mut self, until: Timestamp) {
+        while let Some((end, request)) = self.requests_until.first().copied().filter(|(end, _)| *end < until)
+        {
+            self.requests_until.remove(&(end, request));
+            self.requests.remove(&request);
+        }
+        while let Some((end, key)) =
+            self.idempotency_until.keys().next().copied().filter(|(end, _)| *end < until)
+        {
+            self.idempotency_until.remove(&(end, key));
+            self.idempotency.remove(&key);
+        }
+        self.used_texts.retain(|_, not_after| *not_after >= until);
+        self.sweep_cursor =
+            self.destinations.sweep(self.sweep_cursor, SWEEP, |window| window.0.is_over(until));
+        let now = self.refill_time(until);
+        let parameters = self.configuration.parameters;
+        let asset_buckets = self.assets.iter_mut().map(|asset| &mut asset.buckets);
+        for buckets in asset_buckets.chain(self.wallets.iter_mut()).chain([&mut self.overall]) {
+            for class in Class::ALL {
+                buckets.of_mut(class).trim(now, &parameters);
+            }
+        }
+        self.trim_at = until.plus(TRIM_EVERY);
+    }
+
+    /// True if there is anything that time will make it forget.
+    pub(crate) fn has_memory(&self) -> bool {
+        !self.requests_until.is_empty()
+            || !self.idempotency_until.is_empty()
+            || !self.used_texts.is_empty()
+            || !self.destinations.is_empty()
+    }
+}
+
+/// How often memory is trimmed.
+pub(crate) const TRIM_EVERY: u64 = time::HOUR;
+
+fn resize(buckets: &mut Buckets, specs: &crate::configuration::BucketSpecs, now: Timestamp) {
+    for class in Class::ALL {
+        buckets.of_mut(class).resize(specs.of(class), now);
+    }
+}

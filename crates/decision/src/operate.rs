@@ -1,0 +1,186 @@
+//! Acts of the exchange's staff: whether enough people with keys of their own have signed this very text, now, once.
+
+use holdfast_policy::Factor;
+use holdfast_values::{CaseId, Micros, OperatorText, Timestamp, WithdrawalId, time};
+
+use crate::acts::{Act, Required};
+use crate::command::OperatorAct;
+use crate::decide::{Refused, check_policy, known_scope};
+use crate::event::{Event, Events, Status};
+use crate::judge::{Subject, judge};
+use crate::reason::Refusal;
+use crate::settle::settle;
+use crate::state::State;
+
+/// The longest that a signed text may be valid.
+pub const TEXT_SPAN_MAX: Micros = 7 * time::DAY;
+/// The most parts of an import that are open at once.
+const IMPORTS_MAX: usize = 100_000;
+
+type Answer = Result<(), Refused>;
+
+/// Decides a signed act.
+pub(crate) fn operate(state: &State, at: Timestamp, signed: &OperatorAct, out: &mut Events) -> Answer {
+    let text = OperatorText::parse(signed.text.as_bytes())
+        .map_err(|error| Refused(Refusal::TextDiffers, error.to_string()))?;
+    let lines = signed.act.lines();
+    let says_so = text.act.to_string() == lines.act
+        && text.target.to_string() == lines.target
+        && text.detail.to_string() == lines.detail
+        && text.payload.is_some() == lines.payload;
+    if !says_so {
+        return Err(Refusal::TextDiffers.into());
+    }
+    if text.exchange.to_string() != state.exchange() {
+        return Err(Refusal::TextExchange.into());
+    }
+    let (from, until) = (text.window.not_before().timestamp(), text.window.not_after().timestamp());
+    if at < from || at > until || until.since(from) > TEXT_SPAN_MAX {
+        return Err(Refusal::TextNotNow.into());
+    }
+    let nonce = text.nonce.0;
+    if state.used_texts.contains_key(&crate::acts::Digest(nonce)) {
+        return Err(Refusal::TextUsed.into());
+    }
+    let signers = count_signers(state, at, signed);
+    let needed = match signed.act.required() {
+        Required::One => 1,
+        Required::Several => state.configuration().parameters.loosening_signatures.max(2),
+    };
+    if signers < needed {
+        let detail = format!(
+            "{signers} of {needed} signatures count: different operators, past their ageing, are needed"
+        );
+        return Err(Refused(Refusal::SignaturesInsufficient, detail));
+    }
+    out.push(Event::ActAccepted { nonce, not_after: until });
+    perform(state, at, &signed.act, signers, out)
+}
+
+/// Different operators, each with the key enrolled now and past its ageing.
+fn count_signers(state: &State, at: Timestamp, signed: &OperatorAct) -> u32 {
+    let ageing = state.configuration().parameters.operator_ageing;
+    let mut names: Vec<_> = signed
+        .signatures
+        .iter()
+        .map(|signature| &signature.operator)
+        .filter(|signer| {
+            state.operators.get(&signer.name).is_some_and(|known| {
+                known.public_key == signer.public_key
+                    && (known.is_founder || state.steady.age(known.enrolled_at, at) >= ageing)
+            })
+        })
+        .map(|signer| &signer.name)
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    u32::try_from(names.len()).unwrap_or(u32::MAX)
+}
+
+fn perform(state: &State, at: Timestamp, act: &Act, signers: u32, out: &mut Events) -> Answer {
+    match act {
+        Act::Resume(scope) => {
+            known_scope(state, scope)?;
+            if !state.halts.contains(scope) {
+                return Err(Refusal::NotHalted.into());
+            }
+            out.push(Event::Resumed { scope: scope.clone() });
+        }
+        Act::ApproveCase(case) => approve_case(state, at, *case, signers, out)?,
+        Act::UnfreezeAccount(id) => {
+            let account = state.account_index(id).ok_or(Refusal::AccountUnknown)?;
+            if !state.account_at(account).is_some_and(|account| account.is_frozen) {
+                return Err(Refusal::NotFrozen.into());
+            }
+            out.push(Event::AccountUnfrozen(account));
+        }
+        Act::SetTier { account, tier } => {
+            let account = state.account_index(account).ok_or(Refusal::AccountUnknown)?;
+            let tier = state.tier_index(tier).ok_or(Refusal::TierUnknown)?;
+            out.push(Event::TierSet { account, tier });
+        }
+        Act::SetLimits { account, usd_cents_24h, usd_cents_30d } => {
+            let account = state.account_index(account).ok_or(Refusal::AccountUnknown)?;
+            let (usd_cents_24h, usd_cents_30d) = (*usd_cents_24h, *usd_cents_30d);
+            out.push(Event::LimitsSet { account, usd_cents_24h, usd_cents_30d });
+        }
+        Act::Configure(configuration) => {
+            let invalid = |error: String| Refused(Refusal::ConfigurationInvalid, error);
+            configuration.validate().map_err(|error| invalid(error.to_string()))?;
+            configuration
+                .validate_after(state.configuration())
+                .map_err(|error| invalid(error.to_string()))?;
+            let needed = usize::try_from(configuration.parameters.loosening_signatures).unwrap_or(usize::MAX);
+            if state.operators.len() < needed {
+                return Err(Refusal::OperatorsTooFew.into());
+            }
+            out.push(Event::Configured(configuration.clone()));
+        }
+        Act::EnrolOperator(operator) => {
+            let is_taken = state
+                .operators
+                .iter()
+                .any(|(name, known)| *name == operator.name || known.public_key == operator.public_key);
+            if is_taken {
+                return Err(Refusal::OperatorExists.into());
+            }
+            out.push(Event::OperatorEnrolled(operator.clone()));
+        }
+        Act::RevokeOperator(name) => {
+            if !state.operators.contains_key(name) {
+                return Err(Refusal::OperatorUnknown.into());
+            }
+            let needed = usize::try_from(state.configuration().parameters.loosening_signatures).unwrap_or(2);
+            if state.operators.len() <= needed {
+                return Err(Refusal::OperatorsTooFew.into());
+            }
+            out.push(Event::OperatorRevoked(name.clone()));
+        }
+        Act::ActivatePolicy(policy) => {
+            check_policy(&policy.program, &policy.hash)?;
+            out.push(Event::PolicyActivated(policy.clone()));
+        }
+        Act::Import(digests) => {
+            if state.imports.len().saturating_add(digests.len()) > IMPORTS_MAX {
+                let detail = format!("at most {IMPORTS_MAX} parts may be open at once");
+                return Err(Refused(Refusal::TooMany, detail));
+            }
+            out.push(Event::ImportAuthorised(digests.clone()));
+        }
+        Act::IssueToken(token) => {
+            let is_taken =
+                state.tokens.contains_key(&token.client) || state.token_by_hash(&token.token_hash).is_some();
+            if is_taken {
+                return Err(Refusal::TokenExists.into());
+            }
+            out.push(Event::TokenIssued(token.clone()));
+        }
+        Act::ConfirmClock => {
+            if !state.is_clock_suspect() {
+                return Err(Refusal::ClockNotSuspect.into());
+            }
+            out.push(Event::ClockConfirmed);
+        }
+        Act::ActivateRules(version) => {
+            if !crate::RULES.contains(version) {
+                return Err(Refusal::RulesUnknown.into());
+            }
+            out.push(Event::RulesActivated(*version));
+        }
+    }
+    Ok(())
+}
+
+fn approve_case(state: &State, at: Timestamp, case: CaseId, signers: u32, out: &mut Events) -> Answer {
+    let withdrawal = WithdrawalId(case.0);
+    let open = state.withdrawal(withdrawal).filter(|open| open.status() == Status::Held);
+    let open = open.ok_or(Refusal::CaseUnknown)?;
+    let operators = u8::try_from(signers).unwrap_or(u8::MAX);
+    out.push(Event::CaseApproved { withdrawal, operators });
+    let mut subject = Subject::open(state, open).ok_or(Refusal::CaseUnknown)?;
+    subject.operators = operators;
+    let _stands = subject.discharged.contains(Factor::OneTimeCode);
+    let judgement = judge(state, at, &subject);
+    settle(state, at, &subject, judgement, false, out);
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! A withdrawal while it is open. Closed ones leave State; the views remember them.
+
+use holdfast_values::{Timestamp, UsdCents};
+use minicbor::{Decode, Encode};
+
+use crate::configuration::Class;
+use crate::event::{Decision, Factors, Lane, Status, WithdrawalRequested};
+
+/// One open withdrawal.
+#[derive(Clone, Debug, Encode, Decode)]
+pub struct Withdrawal {
+    /// What was asked for.
+    #[n(0)]
+    pub request: WithdrawalRequested,
+    /// When.
+    #[n(1)]
+    pub requested_at: Timestamp,
+    /// In which record.
+    #[n(2)]
+    pub sequence: u64,
+    /// What was decided last.
+    #[n(3)]
+    pub decision: Decision,
+    /// Factors that its owner has shown for this very text.
+    #[n(4)]
+    pub discharged: Factors,
+    /// How many operators approved it.
+    #[n(5)]
+    pub operators: u8,
+    /// The class of buckets that hold its value, if any do.
+    #[n(6)]
+    pub reserved: Option<Class>,
+    /// Where it waits for its bucket.
+    #[n(7)]
+    pub queued: Option<Turn>,
+    /// When it is looked at again.
+    #[n(8)]
+    pub next_check: Timestamp,
+}
+
+/// A place in a waiting line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Turn {
+    /// Which line.
+    #[n(0)]
+    pub lane: Lane,
+    /// How many of the same account waited before it.
+    #[n(1)]
+    pub turn: u32,
+    /// Since when.
+    #[n(2)]
+    pub since: Timestamp,
+    /// In which record it began to wait: the order among equal turns.
+    #[n(3)]
+    pub order: u64,
+}
+
+impl Withdrawal {
+    /// Where it stands.
+    pub const fn status(&self) -> Status {
+        self.decision.status
+    }
+
+    /// The value that its windows and buckets count.
+    pub const fn usd_cents(&self) -> UsdCents {
+        self.request.usd_cents
+    }
+}
