@@ -330,5 +330,4 @@ impl fmt::Display for Destination {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

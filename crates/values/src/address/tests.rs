@@ -197,6 +197,11 @@ fn bitcoin_cash_has_one_spelling_for_each_script() {
         assert_eq!(kind(Network::BitcoinCash, old), Ok(expected.0));
         assert_eq!(kind(Network::BitcoinCash, new), Ok(expected.1));
     }
+    // A token-aware address (CHIP-2022-02 CashTokens) names the same script.
+    assert_eq!(
+        canonical(Network::BitcoinCash, "bitcoincash:zpm2qsznhks23z7629mms6s4cwef74vcwvrqekrq9w"),
+        "bitcoincash:qpm2qsznhks23z7629mms6s4cwef74vcwvy22gdx6a"
+    );
     check(
         Network::BitcoinCash,
         &[
