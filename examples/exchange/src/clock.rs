@@ -1,0 +1,43 @@
+//! What time it is, and random ids: the two things that the rest of Harbor does not make by itself.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ring::rand::{SecureRandom as _, SystemRandom};
+
+/// Milliseconds since 1970, by this machine.
+pub(crate) fn system_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The operating system gave no random bytes.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the operating system gave no random bytes")]
+pub(crate) struct NoRandomness;
+
+/// Random bytes.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
+    let mut bytes = [0; N];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| NoRandomness)?;
+    Ok(bytes)
+}
+
+/// A random id of 32 hexadecimal digits.
+pub(crate) fn random_id() -> Result<String, NoRandomness> {
+    Ok(hex(&random::<16>()?))
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|n| char::from_digit(u32::from(n), 16))
+        .collect()
+}
+
+/// `2026-11-22 13:05:09`, in UTC, as Binance writes times.
+pub(crate) fn to_text(ms: u64) -> String {
+    let text = holdfast_values::Timestamp(ms.saturating_mul(1_000)).floor_second().to_string();
+    text.replace('T', " ").trim_end_matches('Z').to_owned()
+}
