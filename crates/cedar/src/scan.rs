@@ -6,7 +6,7 @@
 use crate::problem::{PackError, Problem};
 
 /// The longest policy, with its annotations, in bytes.
-pub(crate) const STATEMENT_MAX: usize = 16 * 1024;
+pub(crate) const STATEMENT_MAX: usize = 8 * 1024;
 /// The deepest nesting of brackets.
 const BRACKETS_MAX: usize = 64;
 

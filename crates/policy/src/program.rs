@@ -283,3 +283,179 @@ impl Program {
         (policy.meta.actions & action.bit() != 0).then(|| policy.condition.truth(facts))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::expr::{Arithmetic, Comparison, DEPTH_MAX};
+    use crate::facts::{FACTS, Fact};
+    use crate::outcome::Factor;
+    use crate::wire::BYTES_MAX;
+
+    fn policy(id: &str, effect: Effect, condition: Expr) -> Policy {
+        Policy { meta: PolicyMeta { id: id.into(), effect, actions: Action::Withdraw.bit() }, condition }
+    }
+
+    fn forbid(degree: Degree, reason: &str) -> Effect {
+        Effect::Forbid { degree, reason: reason.into() }
+    }
+
+    fn over(fact: Fact, limit: i64) -> Expr {
+        Expr::Compare(Comparison::Greater, Box::new([Expr::Fact(fact), Expr::Long(limit)]))
+    }
+
+    fn sample() -> Program {
+        let sum = Expr::Arithmetic(
+            Arithmetic::Add,
+            Box::new([Expr::Fact(Fact::AmountUsdCents), Expr::Fact(Fact::AccountUsdCents24h)]),
+        );
+        let sum_over = Expr::Compare(Comparison::Greater, Box::new([sum, Expr::Long(100)]));
+        let policies = vec![
+            policy("open", Effect::Permit, Expr::Not(Box::new(Expr::Fact(Fact::PriceMoved)))),
+            policy("small", forbid(Degree::Dwell(60_000_000), "first"), over(Fact::AmountUsdCents, 0)),
+            policy("sum", forbid(Degree::StepUp(Factor::Passkey), "large"), sum_over),
+            policy("stale", forbid(Degree::Hold, "price_stale"), Expr::Fact(Fact::PriceStale)),
+        ];
+        Program::new([7; 32], policies).unwrap()
+    }
+
+    fn facts(amount: i64, day: i64) -> Facts<'static> {
+        let mut facts = Facts::new();
+        facts.set_bool(Fact::PriceMoved, false);
+        facts.set_bool(Fact::PriceStale, false);
+        facts.set_long(Fact::AmountUsdCents, amount);
+        facts.set_long(Fact::AccountUsdCents24h, day);
+        facts
+    }
+
+    #[test]
+    fn all_that_match_are_reasons_and_the_most_severe_wins() {
+        let (program, mut findings) = (sample(), Findings::new());
+        program.evaluate(Action::Withdraw, &facts(0, 0), &mut findings);
+        assert_eq!((findings.permitted, findings.most_severe(&program)), (true, None));
+        program.evaluate(Action::Withdraw, &facts(1, 100), &mut findings);
+        assert_eq!(findings.matched, [1, 2]);
+        assert_eq!(findings.most_severe(&program), Some(Degree::StepUp(Factor::Passkey)));
+        assert_eq!(findings.reasons(&program), ["first", "large"]);
+    }
+
+    #[test]
+    fn an_overflow_or_an_unset_fact_is_an_error_and_a_hold() {
+        let (program, mut findings) = (sample(), Findings::new());
+        program.evaluate(Action::Withdraw, &facts(1, i64::MAX), &mut findings);
+        assert_eq!((&findings.matched[..], &findings.errored[..]), (&[1][..], &[2][..]));
+        assert_eq!(findings.most_severe(&program), Some(Degree::Hold));
+        let mut lacking = facts(0, 0);
+        lacking.unset(Fact::PriceStale);
+        program.evaluate(Action::Withdraw, &lacking, &mut findings);
+        assert_eq!((findings.errored.as_slice(), findings.reasons(&program)), (&[3][..], vec![POLICY_ERROR]));
+    }
+
+    #[test]
+    fn no_satisfied_permit_is_a_denial_even_where_the_permit_errs() {
+        let (program, mut findings) = (sample(), Findings::new());
+        let mut moved = facts(0, 0);
+        moved.set_bool(Fact::PriceMoved, true);
+        program.evaluate(Action::Withdraw, &moved, &mut findings);
+        assert_eq!(findings.most_severe(&program), Some(Degree::Deny));
+        assert_eq!(findings.reasons(&program), [NOT_PERMITTED]);
+        moved.unset(Fact::PriceMoved);
+        program.evaluate(Action::Withdraw, &moved, &mut findings);
+        assert_eq!(findings.most_severe(&program), Some(Degree::Deny));
+        assert_eq!(findings.reasons(&program), [NOT_PERMITTED, POLICY_ERROR]);
+    }
+
+    #[test]
+    fn and_or_and_if_look_no_further_than_they_need() {
+        let unset = || Expr::Fact(Fact::PriceStale);
+        let facts = Facts::new();
+        for (expr, value) in [
+            (Expr::All(Box::new([Expr::Bool(false), unset()])), Ok(false)),
+            (Expr::Any(Box::new([Expr::Bool(true), unset()])), Ok(true)),
+            (Expr::All(Box::new([unset(), Expr::Bool(false)])), Err(EvalError::Unset(Fact::PriceStale))),
+            (Expr::Any(Box::new([unset(), Expr::Bool(true)])), Err(EvalError::Unset(Fact::PriceStale))),
+            (Expr::If(Box::new([Expr::Bool(true), Expr::Bool(true), unset()])), Ok(true)),
+        ] {
+            assert_eq!(expr.truth(&facts), value, "{expr:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_ill_typed_too_deep_or_ill_named_is_no_program() {
+        let code = |policies| Program::new([0; 32], policies).unwrap_err().code();
+        let deep = (0..DEPTH_MAX).fold(Expr::Bool(true), |inner, _| Expr::Not(Box::new(inner)));
+        for condition in [
+            Expr::Long(1),
+            Expr::Not(Box::new(Expr::Long(1))),
+            over(Fact::Asset, 1),
+            Expr::Compare(Comparison::Equal, Box::new([Expr::Fact(Fact::Class), Expr::Text("bound".into())])),
+            Expr::Member(crate::Enumeration::Class, "bund".into()),
+            Expr::All(Box::new([])),
+            Expr::Among(Box::new(Expr::Fact(Fact::Asset)), Box::new([Expr::Fact(Fact::Network)])),
+            deep,
+        ] {
+            assert_eq!(code(vec![policy("a", Effect::Permit, condition)]), "policy_condition_invalid");
+        }
+        let yes = || Expr::Bool(true);
+        assert_eq!(code(vec![policy("a b", Effect::Permit, yes())]), "policy_id_invalid");
+        assert_eq!(
+            code(vec![policy("a", Effect::Permit, yes()), policy("a", Effect::Permit, yes())]),
+            "policy_id_duplicate"
+        );
+        assert_eq!(code(vec![policy("a", forbid(Degree::Hold, "Bad"), yes())]), "policy_reason_invalid");
+        assert_eq!(code(vec![policy("a", forbid(Degree::Dwell(0), "r"), yes())]), "policy_dwell_invalid");
+        let mut nowhere = policy("a", Effect::Permit, yes());
+        nowhere.meta.actions = 2;
+        assert_eq!(code(vec![nowhere]), "policy_action_invalid");
+    }
+
+    #[test]
+    fn programs_survive_their_bytes() {
+        for program in [sample(), Program::permit_all()] {
+            assert_eq!(Program::from_bytes(&program.to_bytes()), Ok(program));
+        }
+    }
+
+    /// The record format: these bytes are in journals. A change here is a new version of the encoding.
+    #[test]
+    fn the_bytes_of_a_program_do_not_change() {
+        let bytes = sample().to_bytes();
+        let hash = blake3::hash(&bytes).to_hex();
+        assert_eq!((bytes.len(), hash.get(..16)), (141, Some("4957f60444524d17")));
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bytes_are_refused_or_evaluate(at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<prop::sample::Index>()) {
+            let mut bytes = sample().to_bytes();
+            let (at, cut) = (at.index(bytes.len()), cut.index(bytes.len() + 1));
+            bytes[at] = byte;
+            for bytes in [&bytes[..], &bytes[..cut]] {
+                if let Ok(program) = Program::from_bytes(bytes) {
+                    let mut findings = Findings::new();
+                    program.evaluate(Action::Withdraw, &facts(i64::MAX, i64::MIN), &mut findings);
+                    prop_assert_eq!(program.to_bytes(), bytes);
+                }
+            }
+        }
+
+        #[test]
+        fn noise_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(Program::from_bytes(&bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn bytes_that_nest_or_claim_without_end_are_refused() {
+        let head: Vec<u8> = [&[0x83, 1, 0x58, 32][..], &[0; 32], &[0x81, 0x84, 0x61, b'a', 1, 0x80]].concat();
+        let nested = [&head[..], &[0x82, 5].repeat(100_000)].concat();
+        let claimed = [&head[..], &[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 7]].concat();
+        let policies = [&head[..36], &[0x9b, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]].concat();
+        for bytes in [nested, claimed, policies, vec![0; BYTES_MAX + 1]] {
+            assert!(Program::from_bytes(&bytes).is_err());
+        }
+        assert!(FACTS.len() < usize::from(u16::MAX));
+    }
+}
