@@ -104,9 +104,7 @@ fn compile_here(files: &[(String, String)]) -> Result<CompiledPack, PackError> {
                     // The program is checked as a whole below; alone, so that the author is told which line it is.
                     match Program::new(hash, vec![policy.clone()]) {
                         Ok(_) => policies.push(policy),
-                        Err(error) => {
-                            problems.push(at("policy_not_compilable", error.to_string(), SIMPLER.to_owned()))
-                        }
+                        Err(error) => problems.push(at(error.code(), error.to_string(), SIMPLER.to_owned())),
                     }
                 }
                 (effect, condition) => {
@@ -270,8 +268,10 @@ fn prefer_types(problems: &mut Vec<Problem>) {
         .map(|problem| (problem.file.clone(), problem.policy.clone()))
         .collect();
     problems.retain(|problem| {
-        problem.code != "policy_not_compilable"
-            || !problem.message.starts_with("a fact that does not exist")
+        let unknown = problem.code == "policy_not_compilable"
+            && problem.message.starts_with("a fact that does not exist");
+        let ill_typed = problem.code == "policy_condition_invalid";
+        !(unknown || ill_typed)
             || !typed.iter().any(|(file, policy)| *file == problem.file && *policy == problem.policy)
     });
 }
