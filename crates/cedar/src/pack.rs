@@ -235,7 +235,7 @@ fn validate(validator: &Validator, source: (&str, &str), parsed: Vec<ParsedPolic
             Some(id) => format!("{id}#{number}"),
             None => format!("#{number}"),
         };
-        named.push((format!("for policy `{cedar_id}`, "), cedar_id.clone(), one.id().map(str::to_owned)));
+        named.push((format!("for policy `{cedar_id}`"), cedar_id.clone(), one.id().map(str::to_owned)));
         if let Err(error) = set.add(one.policy.new_id(PolicyId::new(cedar_id))) {
             return vec![Problem::of_file("policy_syntax", source.0, error.to_string())];
         }
@@ -251,7 +251,7 @@ fn validate(validator: &Validator, source: (&str, &str), parsed: Vec<ParsedPolic
         let mut problem = Problem::of_cedar(code, source, diagnostic);
         if let Some((lead, _, id)) = named.iter().find(|(_, known, _)| *known == cedar_id) {
             if let Some(rest) = problem.message.strip_prefix(lead.as_str()) {
-                problem.message = rest.to_owned();
+                problem.message = rest.trim_start_matches([',', ':', ' ']).to_owned();
             }
             problem.policy = id.clone();
         }
