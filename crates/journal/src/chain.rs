@@ -119,6 +119,13 @@ pub(crate) fn seal(head: Head, draft: &Draft, buffer: &mut Vec<u8>) -> Record {
     record
 }
 
+/// How a record does not follow.
+pub(crate) struct Break {
+    /// `records_missing` or `record_changed`.
+    pub(crate) code: &'static str,
+    pub(crate) what: String,
+}
+
 /// Follows records in order and says how one differs from what was written.
 pub(crate) struct Follow {
     next: u64,
@@ -134,15 +141,24 @@ impl Follow {
     }
 
     /// Takes the next record, or says what is wrong with it.
-    pub(crate) fn next(&mut self, record: &Record) -> Result<(), String> {
-        if record.sequence != self.next {
-            return Err(format!("record {} is missing: the next one is {}", self.next, record.sequence));
+    pub(crate) fn next(&mut self, record: &Record) -> Result<(), Break> {
+        let sequence = record.sequence;
+        if sequence != self.next {
+            let what = format!("record {} is missing: the next one there is {sequence}", self.next);
+            return Err(Break { code: "records_missing", what });
         }
         if fields(record).hash(&mut self.buffer) != record.hash {
-            return Err(format!("record {} differs from its hash", record.sequence));
+            return Err(Break {
+                code: "record_changed",
+                what: format!("record {sequence} differs from its hash"),
+            });
         }
         if self.previous.is_some_and(|p| p != record.previous) {
-            return Err(format!("record {} does not continue the record before it", record.sequence));
+            let what = format!(
+                "record {sequence} does not continue the record before it: one of the two was changed together with \
+                 its own hash"
+            );
+            return Err(Break { code: "record_changed", what });
         }
         self.next = record.sequence.saturating_add(1);
         self.previous = Some(record.hash);

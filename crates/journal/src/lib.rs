@@ -4,17 +4,27 @@
 //! Sees bytes only: what a command or an event means is none of this crate's business, and it reads no clock.
 
 mod chain;
+mod checkpoint;
+mod directory;
 mod error;
 mod local;
 mod memory;
+mod reader;
 mod record;
 mod schema;
+mod snapshots;
+mod verify;
+mod wal;
 
 pub use chain::{MAX_PART_BYTES, genesis_hash, record_hash};
+pub use checkpoint::{Checkpoint, NotACheckpoint};
 pub use error::JournalError;
-pub use local::{Durability, LocalJournal, LocalReader};
+pub use local::{Durability, LocalJournal};
 pub use memory::MemoryJournal;
+pub use reader::{LocalReader, Records};
 pub use record::{Draft, Head, JournalId, Record};
+pub use snapshots::{Snapshot, SnapshotWriter, Snapshots};
+pub use verify::{Finding, VerifyReport, verify};
 
 /// The one ordered log that everything is decided in.
 ///
