@@ -1,0 +1,52 @@
+//! What the commands that read a journal share: a line of progress on a terminal, and how they end.
+
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// A line of progress on standard error, if that is a terminal.
+pub(super) struct Bar {
+    name: &'static str,
+    watched: bool,
+    shown: Option<Instant>,
+}
+
+/// Often enough to see that something happens.
+const SHOW_EVERY: Duration = Duration::from_millis(200);
+
+impl Bar {
+    pub(super) fn new(name: &'static str) -> Self {
+        Self { name, watched: io::stderr().is_terminal(), shown: None }
+    }
+
+    pub(super) fn show(&mut self, at: u64, end: u64) {
+        if !self.watched || self.shown.is_some_and(|shown| shown.elapsed() < SHOW_EVERY) {
+            return;
+        }
+        self.shown = Some(Instant::now());
+        let percent = at.saturating_mul(100).checked_div(end).unwrap_or(100);
+        let _unseen = write!(io::stderr(), "\r{}: {at} of {end} ({percent} %)\x1b[K", self.name);
+    }
+
+    pub(super) fn clear(&mut self) {
+        if self.shown.take().is_some() {
+            let _unseen = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+/// Says on standard error why nothing could be done: exit code 2.
+pub(super) fn fail(code: &str, error: &dyn std::fmt::Display) -> ExitCode {
+    let _unseen = writeln!(io::stderr(), "error: {code}: {error}");
+    ExitCode::from(2)
+}
+
+/// Ends a command: 0 if all is well, 1 if not; 2 if the answer could not be written. A reader that left early is no error.
+pub(super) fn finish(written: io::Result<()>, well: bool) -> ExitCode {
+    match written {
+        Ok(()) if well => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::from(1),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => fail("output", &error),
+    }
+}

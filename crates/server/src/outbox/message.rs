@@ -1,0 +1,294 @@
+//! Which events become which messages, and what they say.
+
+use holdfast_decision::acts::scope_text;
+use holdfast_decision::command::Command;
+use holdfast_decision::event::{AccountIndex, Decision, Event, Status};
+use holdfast_values::{CaseId, Timestamp, WithdrawalId};
+use serde_json::Value;
+
+use super::store::Mark;
+use crate::record::json::{Object, factor_names, key_scopes, security_change_name};
+use crate::record::{Decoded, Names, hex, reason_json};
+use crate::views::{DbNames, WithdrawalNames, case_of};
+
+/// A type of message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageKind {
+    /// Its `type`.
+    pub name: &'static str,
+    /// When it is sent, in a sentence.
+    pub doc: &'static str,
+}
+
+macro_rules! messages {
+    ($($constant:ident $name:literal $doc:literal;)*) => {
+        $(pub(super) const $constant: &str = $name;)*
+        /// Every type of message, as `docs/webhooks.md` lists them.
+        pub const MESSAGES: &[MessageKind] = &[$(MessageKind { name: $name, doc: $doc },)*];
+    };
+}
+
+messages! {
+    WITHDRAWAL_DECIDED "withdrawal.decided" "A withdrawal was decided, at its request or again. One of the next five follows where the status has one.";
+    WITHDRAWAL_AWAITING "withdrawal.awaiting_approval" "Its owner is asked for the factors listed.";
+    WITHDRAWAL_HELD "withdrawal.held" "A person at the exchange must look at it.";
+    WITHDRAWAL_APPROVED "withdrawal.approved" "It may be released.";
+    WITHDRAWAL_DENIED "withdrawal.denied" "It does not go.";
+    WITHDRAWAL_CANCELLED "withdrawal.cancelled" "Its owner took it back.";
+    WITHDRAWAL_EXPIRED "withdrawal.expired" "It was not released in time.";
+    CASE_OPENED "case.opened" "A held withdrawal became a case; operators decide it.";
+    CASE_APPROVED "case.approved" "Operators let a held withdrawal go on.";
+    NOTICE_ADDRESS "notice.address_recorded" "Tell the account's owner that a destination was recorded, and report the delivery: the veto window begins then.";
+    NOTICE_ADDRESS_REMOVED "notice.address_removed" "A destination was removed from the account's address book.";
+    NOTICE_KEY "notice.api_key_put" "Tell the account's owner that an API key was made or changed.";
+    NOTICE_KEY_REVOKED "notice.api_key_revoked" "An API key was taken out of use.";
+    NOTICE_SECURITY "notice.security_changed" "Tell the account's owner that its protection changed; cooling-off began.";
+    ACCOUNT_FROZEN "account.frozen" "An account stands still.";
+    ACCOUNT_UNFROZEN "account.unfrozen" "Operators ended an account's freeze.";
+    ACCOUNT_TIER "account.tier_set" "Operators moved an account to another tier.";
+    ACCOUNT_LIMITS "account.limits_set" "An account's own limits changed.";
+    HALT_STARTED "halt.started" "Withdrawals of this scope are halted; they wait and lose nothing.";
+    HALT_ENDED "halt.ended" "Operators ended a halt.";
+    CLOCK_SUSPECTED "clock.suspected" "The clock moved against itself: deadlines and refills stand still until operators confirm it.";
+    CLOCK_CONFIRMED "clock.confirmed" "Operators confirmed the clock.";
+    POLICY_ACTIVATED "policy.activated" "Another policy decides from now on.";
+    CONFIGURATION_CHANGED "configuration.changed" "Operators replaced the configuration.";
+    RULES_ACTIVATED "rules.activated" "Another version of the rules decides from now on.";
+    OPERATOR_ENROLLED "operator.enrolled" "A further operator was enrolled.";
+    OPERATOR_REVOKED "operator.revoked" "An operator's signature no longer counts.";
+    TOKEN_ISSUED "token.issued" "A client was given a token.";
+    TOKEN_REVOKED "token.revoked" "A client's token is out of use.";
+}
+
+/// One message of one record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// The record that it tells of.
+    pub sequence: u64,
+    /// Its place among what the record can say.
+    pub index: u32,
+    /// Its type.
+    pub kind: &'static str,
+    /// When the record was ordered.
+    pub at: Timestamp,
+    /// What it says.
+    pub data: Value,
+}
+
+impl Message {
+    /// The id that never changes, for receivers to recognise what they have seen.
+    pub fn id(&self) -> String {
+        format!("msg_{}_{}", self.sequence, self.index)
+    }
+
+    /// The body that is signed and sent.
+    pub fn body(&self) -> String {
+        let body: Value = Object::new()
+            .put("type", self.kind)
+            .put("timestamp", self.at.to_string())
+            .put("data", self.data.clone())
+            .into();
+        body.to_string()
+    }
+
+    pub(super) const fn mark(&self) -> Mark {
+        Mark { sequence: self.sequence, index: self.index }
+    }
+}
+
+/// What messages say besides their event.
+pub(super) trait Lookup: Names {
+    /// What never changes about a withdrawal.
+    fn withdrawal(&self, withdrawal: WithdrawalId) -> Option<WithdrawalNames>;
+    /// True if this record opened the case about it.
+    fn opened_case(&self, withdrawal: WithdrawalId, sequence: u64) -> bool;
+}
+
+impl Lookup for DbNames {
+    fn withdrawal(&self, withdrawal: WithdrawalId) -> Option<WithdrawalNames> {
+        Self::withdrawal(self, withdrawal)
+    }
+
+    fn opened_case(&self, withdrawal: WithdrawalId, sequence: u64) -> bool {
+        Self::opened_case(self, withdrawal, sequence)
+    }
+}
+
+/// Places that one event may take: its messages keep their ids when a later version adds one to another event.
+const PLACES: u32 = 4;
+
+/// The messages of a record, in order.
+pub(super) fn of_record(record: &Decoded, names: &dyn Lookup) -> Vec<Message> {
+    let mut messages = Vec::new();
+    for (place, event) in (0_u32..).zip(&record.events) {
+        let said = of_event(record, event, names);
+        for (offset, (kind, data)) in (0_u32..PLACES).zip(said) {
+            messages.push(Message {
+                sequence: record.sequence,
+                index: place.saturating_mul(PLACES).saturating_add(offset),
+                kind,
+                at: record.at,
+                data: data.put("sequence", record.sequence).into(),
+            });
+        }
+    }
+    messages
+}
+
+type Said = Vec<(&'static str, Object)>;
+
+fn of_event(record: &Decoded, event: &Event, names: &dyn Lookup) -> Said {
+    let one = |kind: &'static str, data: Object| vec![(kind, data)];
+    let withdrawal = |id: WithdrawalId| about_withdrawal(id, names);
+    match event {
+        Event::WithdrawalDecided { withdrawal, decision } => decided(record, *withdrawal, decision, names),
+        Event::WithdrawalCancelled { withdrawal: id } => one(WITHDRAWAL_CANCELLED, withdrawal(*id)),
+        Event::WithdrawalExpired { withdrawal: id } => one(WITHDRAWAL_EXPIRED, withdrawal(*id)),
+        Event::CaseApproved { withdrawal: id, operators } => {
+            one(CASE_APPROVED, put_case(withdrawal(*id), *id).put("operators", *operators))
+        }
+        Event::AddressRecorded { account, destination } => {
+            one(NOTICE_ADDRESS, about_account(*account, names).put("destination", destination.to_string()))
+        }
+        Event::AddressRemoved { account, destination } => one(
+            NOTICE_ADDRESS_REMOVED,
+            about_account(*account, names).put("destination", destination.to_string()),
+        ),
+        Event::ApiKeyPut { account, key, revision, scopes, .. } => one(
+            NOTICE_KEY,
+            about_account(*account, names)
+                .put("key", key.to_string())
+                .put("revision", *revision)
+                .put("scopes", key_scopes(*scopes)),
+        ),
+        Event::ApiKeyRevoked { account, key } => {
+            one(NOTICE_KEY_REVOKED, about_account(*account, names).put("key", key.to_string()))
+        }
+        Event::SecurityChanged { account, kind } => {
+            one(NOTICE_SECURITY, about_account(*account, names).put("kind", security_change_name(*kind)))
+        }
+        Event::AccountFrozen(account) => one(ACCOUNT_FROZEN, about_account(*account, names).maybe("by", by(record))),
+        Event::AccountUnfrozen(account) => one(ACCOUNT_UNFROZEN, about_account(*account, names).maybe("by", by(record))),
+        Event::TierSet { account, tier } => {
+            one(ACCOUNT_TIER, about_account(*account, names).maybe("tier", names.tier(*tier)))
+        }
+        Event::LimitsSet { account, usd_cents_24h, usd_cents_30d } => one(
+            ACCOUNT_LIMITS,
+            about_account(*account, names)
+                .put("usd_24h", usd_cents_24h.map(|cents| cents.to_string()))
+                .put("usd_30d", usd_cents_30d.map(|cents| cents.to_string())),
+        ),
+        Event::Halted { scope } => {
+            one(HALT_STARTED, Object::new().put("scope", scope_text(scope)).maybe("by", by(record)))
+        }
+        Event::Resumed { scope } => {
+            one(HALT_ENDED, Object::new().put("scope", scope_text(scope)).maybe("by", by(record)))
+        }
+        Event::ClockSuspected => one(CLOCK_SUSPECTED, Object::new()),
+        Event::ClockConfirmed => one(CLOCK_CONFIRMED, Object::new().maybe("by", by(record))),
+        Event::PolicyActivated(policy) => {
+            one(POLICY_ACTIVATED, Object::new().put("policy", hex(&policy.hash)).maybe("by", by(record)))
+        }
+        Event::Configured(_) => one(CONFIGURATION_CHANGED, Object::new().maybe("by", by(record))),
+        Event::RulesActivated(version) => {
+            one(RULES_ACTIVATED, Object::new().put("version", *version).maybe("by", by(record)))
+        }
+        Event::OperatorEnrolled(operator) => one(
+            OPERATOR_ENROLLED,
+            Object::new().put("operator", operator.name.as_str()).maybe("by", by(record)),
+        ),
+        Event::OperatorRevoked(operator) => {
+            one(OPERATOR_REVOKED, Object::new().put("operator", operator.as_str()).maybe("by", by(record)))
+        }
+        Event::TokenIssued(token) => {
+            one(TOKEN_ISSUED, Object::new().put("client", token.client.as_str()).maybe("by", by(record)))
+        }
+        Event::TokenRevoked(client) => {
+            one(TOKEN_REVOKED, Object::new().put("client", client.as_str()).maybe("by", by(record)))
+        }
+        Event::Initialised(_)
+        | Event::DowntimeRecorded { .. }
+        | Event::SnapshotRecorded { .. }
+        | Event::AccountOpened { .. }
+        | Event::AccountImported { .. }
+        | Event::NoticeDelivered { .. }
+        | Event::PricesSet { .. }
+        | Event::WithdrawalRequested(_)
+        | Event::FactorDischarged { .. }
+        | Event::Reserved { .. }
+        | Event::ReservationReturned { .. }
+        | Event::Queued { .. }
+        | Event::Unqueued { .. }
+        | Event::LaneScheduled { .. }
+        | Event::ActAccepted { .. }
+        | Event::ImportAuthorised(_)
+        | Event::ImportDone(_)
+        | Event::Refused { .. }
+        | Event::Repeated { .. }
+        | Event::Trimmed { .. } => Vec::new(),
+    }
+}
+
+fn decided(record: &Decoded, id: WithdrawalId, decision: &Decision, names: &dyn Lookup) -> Said {
+    let data = || put_decision(about_withdrawal(id, names), decision);
+    let mut said = vec![(WITHDRAWAL_DECIDED, data())];
+    match decision.status {
+        Status::AwaitingApproval => said.push((WITHDRAWAL_AWAITING, data())),
+        Status::Held => {
+            said.push((WITHDRAWAL_HELD, data()));
+            if names.opened_case(id, record.sequence) {
+                said.push((CASE_OPENED, put_case(data(), id)));
+            }
+        }
+        Status::Approved => said.push((WITHDRAWAL_APPROVED, data())),
+        Status::Denied => said.push((WITHDRAWAL_DENIED, data())),
+        Status::Dwelling | Status::Cancelled | Status::Expired => {}
+    }
+    said
+}
+
+fn about_account(account: AccountIndex, names: &dyn Lookup) -> Object {
+    Object::new().put("account", names.account(account))
+}
+
+fn about_withdrawal(id: WithdrawalId, names: &dyn Lookup) -> Object {
+    let object = Object::new().put("withdrawal", id.to_string());
+    match names.withdrawal(id) {
+        Some(known) => object
+            .put("account", known.account)
+            .put("asset", known.asset)
+            .put("network", known.network)
+            .put("amount", known.amount),
+        None => object,
+    }
+}
+
+fn put_case(object: Object, withdrawal: WithdrawalId) -> Object {
+    let case: CaseId = case_of(withdrawal);
+    object.put("case", case.to_string())
+}
+
+fn put_decision(object: Object, decision: &Decision) -> Object {
+    let reasons: Vec<Value> = decision.reasons.iter().map(reason_json).collect();
+    object
+        .put("status", decision.status.name())
+        .put("outcome", decision.severity.name())
+        .put("class", decision.class.name())
+        .put("dwell_until", decision.dwell_until.to_string())
+        .put("factors", factor_names(decision.factors))
+        .put("usd", decision.usd_cents.to_string())
+        .put("reasons", reasons)
+}
+
+/// Who asked, where the command says so.
+fn by(record: &Decoded) -> Option<Vec<String>> {
+    match &record.command {
+        Command::FreezeAccount { by, .. } | Command::Halt { by, .. } | Command::RevokeToken { by, .. } => {
+            Some(vec![by.to_string()])
+        }
+        Command::OperatorAct(act) => {
+            Some(act.signatures.iter().map(|signature| signature.operator.name.to_string()).collect())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,378 @@
+//! The queries of the lists: each answers one page and the sequence that it is as of.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use holdfast_decision::event::Status;
+use holdfast_values::{AccountId, Timestamp, WithdrawalId};
+use rusqlite::types::Value as Sql;
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use tokio::sync::watch;
+
+use super::rows::Listed;
+use super::time::fixed;
+use super::{AccountRow, AddressRow, AuditRow, CaseRow, Cursor, DecisionRow, Position, ViewsError, WithdrawalRow, schema};
+
+/// The longest page.
+pub const PAGE_ROWS_MAX: u32 = 500;
+/// How many idle connections are kept for the next reader.
+const IDLE_MAX: usize = 8;
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The rows, newest first.
+    pub rows: Vec<T>,
+    /// Where the next page begins; none if this is the last.
+    pub next: Option<String>,
+    /// The last record that the views had seen.
+    pub as_of: u64,
+}
+
+/// One object, or that there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Single<T> {
+    /// The object.
+    pub row: Option<T>,
+    /// The last record that the views had seen.
+    pub as_of: u64,
+}
+
+/// Which withdrawals.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WithdrawalFilter {
+    /// Of this account.
+    pub account: Option<AccountId>,
+    /// That stand there.
+    pub status: Option<Status>,
+    /// Asked for at this time or later.
+    pub from: Option<Timestamp>,
+    /// Asked for before this time.
+    pub to: Option<Timestamp>,
+}
+
+/// Which cases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CaseFilter {
+    /// Only open ones, or only closed ones.
+    pub open: Option<bool>,
+}
+
+/// Which records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Records of this command.
+    pub command: Option<String>,
+    /// Only refused ones, or only those that were not.
+    pub refused: Option<bool>,
+}
+
+/// Reads the views. Its functions block on the disk: call them where that is allowed.
+#[derive(Debug)]
+pub struct Views {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+    position: watch::Receiver<Position>,
+}
+
+/// A list in the making: conditions with their values.
+struct Select {
+    table: &'static str,
+    key: &'static str,
+    conditions: Vec<String>,
+    values: Vec<Sql>,
+    /// Names list and filter for the cursor.
+    name: String,
+}
+
+impl Select {
+    fn from(table: &'static str, key: &'static str) -> Self {
+        Self { table, key, conditions: Vec::new(), values: Vec::new(), name: table.to_owned() }
+    }
+
+    /// Adds a condition with one value; `condition` ends before the placeholder.
+    fn filter(&mut self, condition: &str, value: impl Into<Sql>) {
+        let value = value.into();
+        self.name.push_str(&format!("|{condition}{value:?}"));
+        self.place(condition, value);
+    }
+
+    fn place(&mut self, condition: &str, value: Sql) {
+        self.values.push(value);
+        self.conditions.push(format!("{condition}?{}", self.values.len()));
+    }
+
+    fn plain(&mut self, condition: &str) {
+        self.name.push_str(&format!("|{condition}"));
+        self.conditions.push(condition.to_owned());
+    }
+
+    fn text(&self) -> String {
+        let conditions =
+            if self.conditions.is_empty() { "1".to_owned() } else { self.conditions.join(" AND ") };
+        let limit = self.values.len().saturating_add(1);
+        format!(
+            "SELECT *, {key} AS page_key FROM {table} WHERE {conditions} ORDER BY {key} DESC LIMIT ?{limit}",
+            key = self.key,
+            table = self.table
+        )
+    }
+}
+
+impl Views {
+    pub(super) fn new(dir: &Path, position: watch::Receiver<Position>) -> Self {
+        Self { path: schema::path(dir), idle: Mutex::new(Vec::new()), position }
+    }
+
+    /// Where the follower is.
+    pub fn position(&self) -> Position {
+        self.position.borrow().clone()
+    }
+
+    /// A channel that tells of every step of the follower.
+    pub fn watch(&self) -> watch::Receiver<Position> {
+        self.position.clone()
+    }
+
+    /// Waits until the views have seen `sequence`, at most `timeout`.
+    ///
+    /// # Errors
+    /// [`ViewsError::Behind`] if they have not by then, or what stopped the follower.
+    pub async fn wait_for(&self, sequence: u64, timeout: Duration) -> Result<u64, ViewsError> {
+        let mut position = self.position.clone();
+        let reached = async {
+            position
+                .wait_for(|position| position.head.sequence >= sequence || position.failed.is_some())
+                .await
+                .map(|position| position.clone())
+        };
+        let last = tokio::time::timeout(timeout, reached).await;
+        let position = match last {
+            Ok(Ok(position)) => position,
+            Ok(Err(_)) | Err(_) => self.position(),
+        };
+        if position.head.sequence >= sequence {
+            return Ok(position.head.sequence);
+        }
+        Err(position
+            .failed
+            .unwrap_or(ViewsError::Behind { position: position.head.sequence, wanted: sequence }))
+    }
+
+    /// Withdrawals, newest first.
+    ///
+    /// # Errors
+    /// [`ViewsError::Cursor`] for a foreign cursor, otherwise what the database says.
+    pub fn withdrawals(
+        &self,
+        filter: &WithdrawalFilter,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<WithdrawalRow>, ViewsError> {
+        let mut select = Select::from("withdrawals", "sequence");
+        if let Some(account) = &filter.account {
+            select.filter("account = ", account.to_string());
+        }
+        if let Some(status) = filter.status {
+            select.filter("status = ", status.name().to_owned());
+        }
+        self.page(select, cursor, limit, |connection, select| {
+            // Time never goes back along the journal, so a span of time is a span of sequences.
+            if let Some(from) = filter.from {
+                let from = fixed(from);
+                let first = edge(connection, &from)?.unwrap_or(i64::MAX);
+                select.name.push_str(&format!("|from {from}"));
+                select.place("sequence >= ", Sql::Integer(first));
+            }
+            if let Some(to) = filter.to {
+                let to = fixed(to);
+                let end = edge(connection, &to)?.unwrap_or(i64::MAX);
+                select.name.push_str(&format!("|to {to}"));
+                select.place("sequence < ", Sql::Integer(end));
+            }
+            Ok(())
+        })
+    }
+
+    /// One withdrawal, open or closed.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn withdrawal(&self, id: WithdrawalId) -> Result<Single<WithdrawalRow>, ViewsError> {
+        self.single("SELECT * FROM withdrawals WHERE id = ?1", &id.to_string())
+    }
+
+    /// One account.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn account(&self, id: &AccountId) -> Result<Single<AccountRow>, ViewsError> {
+        self.single("SELECT * FROM accounts WHERE id = ?1", id.as_str())
+    }
+
+    /// The decisions about one withdrawal, newest first.
+    ///
+    /// # Errors
+    /// [`ViewsError::Cursor`] for a foreign cursor, otherwise what the database says.
+    pub fn decisions(
+        &self,
+        withdrawal: WithdrawalId,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<DecisionRow>, ViewsError> {
+        // One record decides the same withdrawal at most a few times; those stay together on one page.
+        let mut select = Select::from("decisions", "sequence * 65536 + ordinal");
+        select.filter("withdrawal = ", withdrawal.to_string());
+        self.page(select, cursor, limit, |_, _| Ok(()))
+    }
+
+    /// Cases, newest first.
+    ///
+    /// # Errors
+    /// [`ViewsError::Cursor`] for a foreign cursor, otherwise what the database says.
+    pub fn cases(
+        &self,
+        filter: CaseFilter,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<CaseRow>, ViewsError> {
+        let mut select = Select::from("cases", "number");
+        match filter.open {
+            Some(true) => select.plain("closed_at IS NULL"),
+            Some(false) => select.plain("closed_at IS NOT NULL"),
+            None => {}
+        }
+        self.page(select, cursor, limit, |_, _| Ok(()))
+    }
+
+    /// Accounts, newest first.
+    ///
+    /// # Errors
+    /// [`ViewsError::Cursor`] for a foreign cursor, otherwise what the database says.
+    pub fn accounts(&self, cursor: Option<&str>, limit: u32) -> Result<Page<AccountRow>, ViewsError> {
+        self.page(Select::from("accounts", "number"), cursor, limit, |_, _| Ok(()))
+    }
+
+    /// The address book of an account, in no order of time.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn addresses(&self, account: &AccountId, limit: u32) -> Result<Page<AddressRow>, ViewsError> {
+        self.reading(|connection, as_of| {
+            let mut statement = connection.prepare_cached(
+                "SELECT addresses.* FROM addresses JOIN accounts ON accounts.number = addresses.account \
+                 WHERE accounts.id = ?1 ORDER BY destination LIMIT ?2",
+            )?;
+            let limit = limit.min(PAGE_ROWS_MAX);
+            let rows = statement
+                .query_map((account.as_str(), limit), AddressRow::read)?
+                .collect::<Result<Vec<_>, _>>()?;
+            Ok(Page { rows, next: None, as_of })
+        })
+    }
+
+    /// Records, newest first.
+    ///
+    /// # Errors
+    /// [`ViewsError::Cursor`] for a foreign cursor, otherwise what the database says.
+    pub fn audit(
+        &self,
+        filter: &AuditFilter,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<AuditRow>, ViewsError> {
+        let mut select = Select::from("audit", "sequence");
+        if let Some(command) = &filter.command {
+            select.filter("command = ", command.clone());
+        }
+        match filter.refused {
+            Some(true) => select.plain("refusal IS NOT NULL"),
+            Some(false) => select.plain("refusal IS NULL"),
+            None => {}
+        }
+        self.page(select, cursor, limit, |_, _| Ok(()))
+    }
+
+    fn page<T: Listed>(
+        &self,
+        mut select: Select,
+        cursor: Option<&str>,
+        limit: u32,
+        more: impl FnOnce(&Connection, &mut Select) -> Result<(), rusqlite::Error>,
+    ) -> Result<Page<T>, ViewsError> {
+        let limit = limit.clamp(1, PAGE_ROWS_MAX);
+        let mut foreign = false;
+        let page = self.reading(|connection, as_of| {
+            more(connection, &mut select)?;
+            match cursor.map(|cursor| Cursor::parse(cursor, &select.name)) {
+                Some(Ok(cursor)) => {
+                    let key = select.key;
+                    select.place(&format!("{key} < "), Sql::Integer(cursor.key()));
+                }
+                Some(Err(_)) => {
+                    foreign = true;
+                    return Ok(Page { rows: Vec::new(), next: None, as_of });
+                }
+                None => {}
+            }
+            let mut statement = connection.prepare_cached(&select.text())?;
+            // One row more than asked for tells whether there is a next page.
+            let values = select.values.iter().cloned().chain([Sql::Integer(i64::from(limit).saturating_add(1))]);
+            let mut rows: Vec<(i64, T)> = statement
+                .query_map(params_from_iter(values), |row| Ok((row.get("page_key")?, T::read(row)?)))?
+                .collect::<Result<_, _>>()?;
+            let full = usize::try_from(limit).unwrap_or(usize::MAX);
+            let more = rows.len() > full;
+            rows.truncate(full);
+            let last = rows.last().filter(|_| more).map(|(key, _)| *key);
+            let next = last.map(|key| Cursor::at(key).print(&select.name));
+            Ok(Page { rows: rows.into_iter().map(|(_, row)| row).collect(), next, as_of })
+        })?;
+        if foreign { Err(ViewsError::Cursor) } else { Ok(page) }
+    }
+
+    fn single<T: Listed>(&self, sql: &str, id: &str) -> Result<Single<T>, ViewsError> {
+        self.reading(|connection, as_of| {
+            let row = connection.prepare_cached(sql)?.query_row([id], T::read).optional()?;
+            Ok(Single { row, as_of })
+        })
+    }
+
+    /// Runs queries against one state of the views and says which.
+    fn reading<T>(
+        &self,
+        query: impl FnOnce(&Connection, u64) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, ViewsError> {
+        if let Some(failed) = self.position.borrow().failed.clone().filter(ViewsError::is_cut) {
+            return Err(failed);
+        }
+        let fail = |error: rusqlite::Error| ViewsError::database(&self.path, &error);
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => schema::open_read_only(&self.path)?,
+        };
+        let transaction = connection.transaction().map_err(fail)?;
+        let as_of: Vec<u8> = transaction
+            .prepare_cached("SELECT value FROM meta WHERE key = 'position'")
+            .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+            .map_err(fail)?;
+        let as_of = as_of.try_into().map(u64::from_be_bytes).unwrap_or_default();
+        let answer = query(&transaction, as_of).map_err(fail)?;
+        transaction.commit().map_err(fail)?;
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_MAX {
+            idle.push(connection);
+        }
+        Ok(answer)
+    }
+}
+
+/// The first withdrawal asked for at `time` or later.
+fn edge(connection: &Connection, time: &str) -> Result<Option<i64>, rusqlite::Error> {
+    connection
+        .prepare_cached("SELECT sequence FROM withdrawals WHERE requested_at >= ?1 ORDER BY requested_at, sequence LIMIT 1")?
+        .query_row([time], |row| row.get(0))
+        .optional()
+}

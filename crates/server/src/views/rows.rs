@@ -1,0 +1,306 @@
+//! What the lists return: rows with readable texts, ready to be serialised.
+
+use rusqlite::Row;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::time::ordinary;
+
+/// A withdrawal as the views have it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WithdrawalRow {
+    /// The record that it was asked for in.
+    pub sequence: u64,
+    /// Its id.
+    pub id: String,
+    /// Whose.
+    pub account: String,
+    /// What.
+    pub asset: String,
+    /// By which network.
+    pub network: String,
+    /// Who pays.
+    pub wallet: String,
+    /// Where to.
+    pub address: String,
+    /// With which tag or memo.
+    pub memo: Option<String>,
+    /// What arrives, in whole units.
+    pub amount: String,
+    /// What is charged on top at most, in whole units.
+    pub fee_max: String,
+    /// Value at the 24 h high, in US dollars.
+    pub usd: String,
+    /// `session` or `api`.
+    pub channel: String,
+    /// For the text that may be signed, in hex.
+    pub nonce: String,
+    /// When it was asked for.
+    pub requested_at: String,
+    /// The text's not-after.
+    pub not_after: String,
+    /// Where it stands.
+    pub status: String,
+    /// The severity of its last decision.
+    pub outcome: String,
+    /// Whose bucket it spends.
+    pub class: String,
+    /// It waits at least until then.
+    pub dwell_until: String,
+    /// Factors asked for and not yet shown.
+    pub factors: Vec<String>,
+    /// Why, as in the decision.
+    pub reasons: Value,
+    /// The class of the buckets that hold its value at the moment.
+    pub reserved: Option<String>,
+    /// Its turn among its account's withdrawals in the queue, if it queues.
+    pub queued_turn: Option<u32>,
+    /// When it was last decided.
+    pub decided_at: String,
+    /// When it was closed.
+    pub closed_at: Option<String>,
+    /// The last record that changed it.
+    pub updated_sequence: u64,
+}
+
+/// One decision about a withdrawal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DecisionRow {
+    /// The record.
+    pub sequence: u64,
+    /// The place of the event in it.
+    pub ordinal: u64,
+    /// About which withdrawal.
+    pub withdrawal: String,
+    /// When.
+    pub at: String,
+    /// Its severity.
+    pub outcome: String,
+    /// Where the withdrawal stood after it.
+    pub status: String,
+    /// The class.
+    pub class: String,
+    /// The dwell.
+    pub dwell_until: String,
+    /// The factors.
+    pub factors: Vec<String>,
+    /// Value at the 24 h high, in US dollars.
+    pub usd: String,
+    /// Why.
+    pub reasons: Value,
+    /// The version of the rules.
+    pub rules: u32,
+    /// The hash of the policy.
+    pub policy: String,
+}
+
+/// A case: a withdrawal that a person looks at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CaseRow {
+    /// Its id.
+    pub id: String,
+    /// About which withdrawal.
+    pub withdrawal: String,
+    /// Whose.
+    pub account: String,
+    /// The record that opened it.
+    pub opened_sequence: u64,
+    /// When.
+    pub opened_at: String,
+    /// Why.
+    pub reasons: Value,
+    /// The record that closed it.
+    pub closed_sequence: Option<u64>,
+    /// When.
+    pub closed_at: Option<String>,
+    /// `approved`, `denied`, `cancelled`, `expired` or `released`.
+    pub result: Option<String>,
+}
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AccountRow {
+    /// The exchange's id.
+    pub id: String,
+    /// Its tier.
+    pub tier: String,
+    /// When it was opened.
+    pub opened_at: String,
+    /// Whether it stands still.
+    pub frozen: bool,
+    /// Its own daily limit in US dollars; none is the tier's.
+    pub limit_usd_24h: Option<String>,
+    /// Its own monthly limit in US dollars; none is the tier's.
+    pub limit_usd_30d: Option<String>,
+    /// When its protection last changed.
+    pub security_changed_at: Option<String>,
+    /// The last record that changed it.
+    pub updated_sequence: u64,
+}
+
+/// A destination of an account's address book.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AddressRow {
+    /// Keyed fingerprint of the destination, in hex.
+    pub destination: String,
+    /// When Holdfast first recorded it.
+    pub recorded_at: String,
+    /// When its owner was told.
+    pub notice_delivered_at: Option<String>,
+    /// When it was forgotten.
+    pub removed_at: Option<String>,
+}
+
+/// One record, for people who ask who did what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AuditRow {
+    /// The record.
+    pub sequence: u64,
+    /// When.
+    pub at: String,
+    /// What was asked.
+    pub command: String,
+    /// By whom, where a command names somebody: client or operators.
+    pub by: Option<String>,
+    /// About what: an account, a withdrawal, a scope, a client or an operator's act.
+    pub subject: Option<String>,
+    /// Why it was refused, if it was.
+    pub refusal: Option<String>,
+    /// What happened.
+    pub summary: String,
+}
+
+fn unsigned(row: &Row<'_>, column: &str) -> Result<u64, rusqlite::Error> {
+    Ok(row.get::<_, i64>(column)?.cast_unsigned())
+}
+
+fn instant(row: &Row<'_>, column: &str) -> Result<String, rusqlite::Error> {
+    Ok(ordinary(&row.get::<_, String>(column)?))
+}
+
+fn maybe_instant(row: &Row<'_>, column: &str) -> Result<Option<String>, rusqlite::Error> {
+    Ok(row.get::<_, Option<String>>(column)?.as_deref().map(ordinary))
+}
+
+/// Texts that the fold wrote as JSON; what somebody changed by hand reads as null.
+fn json(row: &Row<'_>, column: &str) -> Result<Value, rusqlite::Error> {
+    Ok(serde_json::from_str(&row.get::<_, String>(column)?).unwrap_or_default())
+}
+
+fn texts(row: &Row<'_>, column: &str) -> Result<Vec<String>, rusqlite::Error> {
+    Ok(serde_json::from_value(json(row, column)?).unwrap_or_default())
+}
+
+/// A row that one list returns, and the key that its order goes by.
+pub(super) trait Listed: Sized {
+    fn read(row: &Row<'_>) -> Result<Self, rusqlite::Error>;
+}
+
+impl Listed for WithdrawalRow {
+    fn read(row: &Row<'_>) -> Result<Self, rusqlite::Error> {
+        Ok(Self {
+            sequence: unsigned(row, "sequence")?,
+            id: row.get("id")?,
+            account: row.get("account")?,
+            asset: row.get("asset")?,
+            network: row.get("network")?,
+            wallet: row.get("wallet")?,
+            address: row.get("address")?,
+            memo: row.get("memo")?,
+            amount: row.get("amount")?,
+            fee_max: row.get("fee_max")?,
+            usd: row.get("usd")?,
+            channel: row.get("channel")?,
+            nonce: row.get("nonce")?,
+            requested_at: instant(row, "requested_at")?,
+            not_after: instant(row, "not_after")?,
+            status: row.get("status")?,
+            outcome: row.get("outcome")?,
+            class: row.get("class")?,
+            dwell_until: instant(row, "dwell_until")?,
+            factors: texts(row, "factors")?,
+            reasons: json(row, "reasons")?,
+            reserved: row.get("reserved")?,
+            queued_turn: row.get("queued_turn")?,
+            decided_at: instant(row, "decided_at")?,
+            closed_at: maybe_instant(row, "closed_at")?,
+            updated_sequence: unsigned(row, "updated_sequence")?,
+        })
+    }
+}
+
+impl Listed for DecisionRow {
+    fn read(row: &Row<'_>) -> Result<Self, rusqlite::Error> {
+        Ok(Self {
+            sequence: unsigned(row, "sequence")?,
+            ordinal: unsigned(row, "ordinal")?,
+            withdrawal: row.get("withdrawal")?,
+            at: instant(row, "at")?,
+            outcome: row.get("outcome")?,
+            status: row.get("status")?,
+            class: row.get("class")?,
+            dwell_until: instant(row, "dwell_until")?,
+            factors: texts(row, "factors")?,
+            usd: row.get("usd")?,
+            reasons: json(row, "reasons")?,
+            rules: row.get("rules")?,
+            policy: row.get("policy")?,
+        })
+    }
+}
+
+impl Listed for CaseRow {
+    fn read(row: &Row<'_>) -> Result<Self, rusqlite::Error> {
+        Ok(Self {
+            id: row.get("id")?,
+            withdrawal: row.get("withdrawal")?,
+            account: row.get("account")?,
+            opened_sequence: unsigned(row, "opened_sequence")?,
+            opened_at: instant(row, "opened_at")?,
+            reasons: json(row, "reasons")?,
+            closed_sequence: row.get::<_, Option<i64>>("closed_sequence")?.map(i64::cast_unsigned),
+            closed_at: maybe_instant(row, "closed_at")?,
+            result: row.get("result")?,
+        })
+    }
+}
+
+impl Listed for AccountRow {
+    fn read(row: &Row<'_>) -> Result<Self, rusqlite::Error> {
+        Ok(Self {
+            id: row.get("id")?,
+            tier: row.get("tier")?,
+            opened_at: instant(row, "opened_at")?,
+            frozen: row.get("frozen")?,
+            limit_usd_24h: row.get("limit_usd_24h")?,
+            limit_usd_30d: row.get("limit_usd_30d")?,
+            security_changed_at: maybe_instant(row, "security_changed_at")?,
+            updated_sequence: unsigned(row, "updated_sequence")?,
+        })
+    }
+}
+
+impl Listed for AddressRow {
+    fn read(row: &Row<'_>) -> Result<Self, rusqlite::Error> {
+        Ok(Self {
+            destination: row.get("destination")?,
+            recorded_at: instant(row, "recorded_at")?,
+            notice_delivered_at: maybe_instant(row, "notice_delivered_at")?,
+            removed_at: maybe_instant(row, "removed_at")?,
+        })
+    }
+}
+
+impl Listed for AuditRow {
+    fn read(row: &Row<'_>) -> Result<Self, rusqlite::Error> {
+        Ok(Self {
+            sequence: unsigned(row, "sequence")?,
+            at: instant(row, "at")?,
+            command: row.get("command")?,
+            by: row.get("by")?,
+            subject: row.get("subject")?,
+            refusal: row.get("refusal")?,
+            summary: row.get("summary")?,
+        })
+    }
+}
