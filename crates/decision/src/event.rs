@@ -409,7 +409,7 @@ pub struct WithdrawalRequested {
 /// What was decided about a withdrawal, with its reasons.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Decision {
-    /// The most severe of all reasons.
+    /// What is asked for now; reasons that are discharged are still listed.
     #[n(0)]
     pub severity: Severity,
     /// Where the withdrawal stands after this.

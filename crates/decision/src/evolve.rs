@@ -10,7 +10,7 @@ use crate::command::{Evidence, ImportedAccount, Initialise, PolicySource, Scope,
 use crate::configuration::{Class, Configuration};
 use crate::event::{AccountIndex, Decision, Event, Factors, Lane, Status, TierIndex, WithdrawalRequested};
 use crate::reason::Severity;
-use crate::state::{AssetState, Buckets, IDEMPOTENCY_SPAN, Operator, Program1, State};
+use crate::state::{ActiveProgram, AssetState, Buckets, IDEMPOTENCY_SPAN, Operator, State};
 use crate::window::Window;
 use crate::withdrawal::{Turn, Withdrawal};
 
@@ -180,7 +180,7 @@ impl State {
 
     fn activate(&mut self, at: Timestamp, policy: &PolicySource) {
         // decide() has loaded this very program before; should it not load now, everything is denied.
-        self.program = Program1(Program::from_bytes(&policy.program).ok());
+        self.program = ActiveProgram(Program::from_bytes(&policy.program).ok());
         self.policy = policy.clone();
         self.policy_since = at;
     }

@@ -1,6 +1,5 @@
 //! Acts of the exchange's staff: whether enough people with keys of their own have signed this very text, now, once.
 
-use holdfast_policy::Factor;
 use holdfast_values::{CaseId, Micros, OperatorText, Timestamp, WithdrawalId, time};
 
 use crate::acts::{Act, Required};
@@ -179,7 +178,6 @@ fn approve_case(state: &State, at: Timestamp, case: CaseId, signers: u32, out: &
     out.push(Event::CaseApproved { withdrawal, operators });
     let mut subject = Subject::open(state, open).ok_or(Refusal::CaseUnknown)?;
     subject.operators = operators;
-    let _stands = subject.discharged.contains(Factor::OneTimeCode);
     let judgement = judge(state, at, &subject);
     settle(state, at, &subject, judgement, false, out);
     Ok(())

@@ -22,7 +22,6 @@ pub(crate) fn settle(
     out: &mut Events,
 ) {
     let mut judgement = judgement;
-    let id = subject.id;
     if judgement.must_deny {
         // Closing gives back whatever it had.
         return decided(subject, judgement, Status::Denied, out);
@@ -45,7 +44,6 @@ pub(crate) fn settle(
     } else {
         Status::Approved
     };
-    debug_assert!(id == subject.id);
     decided(subject, judgement, status, out);
 }
 
@@ -60,7 +58,14 @@ fn let_go(subject: &Subject<'_>, out: &mut Events) {
 }
 
 fn decided(subject: &Subject<'_>, judgement: Judgement, status: Status, out: &mut Events) {
-    let severity = judgement.reasons.iter().map(|reason| reason.severity).max().unwrap_or(Severity::Allow);
+    // What is discharged stays among the reasons; the severity is that of what is still asked for.
+    let severity = match status {
+        Status::Approved => Severity::Allow,
+        Status::Dwelling => Severity::Dwell,
+        Status::AwaitingApproval => Severity::StepUp,
+        Status::Held => Severity::Hold,
+        Status::Denied | Status::Cancelled | Status::Expired => Severity::Deny,
+    };
     let decision = Decision {
         severity,
         status,

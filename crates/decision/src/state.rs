@@ -85,7 +85,7 @@ pub struct State {
 
     // What follows is found again from the rest.
     #[cbor(skip)]
-    pub(crate) program: Program1,
+    pub(crate) program: ActiveProgram,
     #[cbor(skip)]
     pub(crate) account_numbers: LookupMap<AccountId, AccountIndex>,
     #[cbor(skip)]
@@ -105,14 +105,8 @@ pub struct State {
 }
 
 /// The active program; before the first record, one that permits nothing.
-#[derive(Clone, Debug)]
-pub(crate) struct Program1(pub(crate) Option<Program>);
-
-impl Default for Program1 {
-    fn default() -> Self {
-        Self(None)
-    }
-}
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ActiveProgram(pub(crate) Option<Program>);
 
 /// An operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -252,7 +246,7 @@ impl State {
             sweep_cursor: 0,
             policy_since: Timestamp::ZERO,
             trim_at: Timestamp::ZERO,
-            program: Program1::default(),
+            program: ActiveProgram::default(),
             account_numbers: LookupMap::default(),
             key_owners: LookupMap::default(),
             clients: LookupMap::default(),
@@ -471,7 +465,7 @@ impl State {
         if self.is_initialised() {
             let program = Program::from_bytes(&self.policy.program)
                 .map_err(|error| SnapshotError::Program(error.to_string()))?;
-            self.program = Program1(Some(program));
+            self.program = ActiveProgram(Some(program));
         }
         for (place, account) in self.accounts.iter().enumerate() {
             let index = AccountIndex(u32::try_from(place).unwrap_or(u32::MAX));

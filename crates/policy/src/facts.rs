@@ -215,7 +215,7 @@ facts! {
     4 Channel "channel" CHANNEL, None, Now, false, "Way by which it was asked for: session (a customer's session) or api (a signed API request).";
     5 AmountUsdCents "amount_usd_cents" LONG, UsdCents, Now, true, "Value of this withdrawal at the asset's 24 h high.";
     6 AccountAgeHours "account.age_hours" LONG, Hours, Now, false, "Time since Holdfast first recorded the account.";
-    7 AccountHoursSinceSecurityChange "account.hours_since_security_change" LONG, Hours, Now, false, "Time since the account's last change of password, second factor, e-mail, recovery or API key; 1,000,000 if there was none.";
+    7 AccountHoursSinceSecurityChange "account.hours_since_security_change" LONG, Hours, Now, false, "Time since the account's last change of password, second factor, contact or recovery; 1,000,000 if there was none.";
     8 AccountWithdrawals1h "account.withdrawals_1h" LONG, Withdrawals, Hour, true, "Withdrawals of the account.";
     9 AccountWithdrawals24h "account.withdrawals_24h" LONG, Withdrawals, Day, true, "Withdrawals of the account.";
     10 AccountWithdrawals30d "account.withdrawals_30d" LONG, Withdrawals, Month, true, "Withdrawals of the account.";
