@@ -9,7 +9,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use holdfast_authn::KeyMaterial;
+use holdfast_authn::{KeyKind, KeyMaterial};
 use holdfast_values::{AccountId, Amount, AssetSymbol, Name};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ use crate::book::{ApiKey, Customer};
 use crate::clock;
 use crate::code;
 use crate::exchange::Exchange;
-use crate::holdfast::{Answer, KeyMaterialText};
+use crate::holdfast::{Answer, KeyText};
 use crate::web;
 
 type Shared = State<Arc<Exchange>>;
@@ -133,11 +133,16 @@ async fn create_api_key(
         return Err(AdminError::new(409, "key_taken", "This key belongs to another customer."));
     }
     let secret = clock::hex(&clock::random::<32>().map_err(AdminError::internal)?);
-    let (material, text) = match &new.public_key {
-        Some(pem) => (KeyMaterial::from_public_key_pem(pem), KeyMaterialText::PublicPem(pem)),
-        None => (KeyMaterial::hmac_sha256(secret.as_bytes()), KeyMaterialText::Hmac(&secret)),
+    let material = match &new.public_key {
+        Some(pem) => KeyMaterial::from_public_key_pem(pem),
+        None => KeyMaterial::hmac_sha256(secret.as_bytes()),
     };
     let material = material.map_err(|error| AdminError::new(400, error.code(), format!("{error}")))?;
+    let text = match (&new.public_key, material.kind()) {
+        (Some(pem), KeyKind::RsaPkcs1Sha256) => KeyText::Public { algorithm: "rsa", pem },
+        (Some(pem), _) => KeyText::Public { algorithm: "ed25519", pem },
+        (None, _) => KeyText::Hmac(&secret),
+    };
     let registered =
         exchange.holdfast.put_api_key(owner.as_str(), key.as_str(), text, new.withdraw, &new.ips).await;
     done(registered)?;

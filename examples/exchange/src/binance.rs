@@ -34,9 +34,11 @@ type Peer = ConnectInfo<std::net::SocketAddr>;
 pub(crate) fn router() -> Router<Arc<Exchange>> {
     Router::new()
         .route("/api/v3/ping", get(async || axum::Json(json!({}))))
-        .route("/api/v3/time", get(async || axum::Json(json!({ "serverTime": clock::system_ms() }))))
+        .route("/api/v3/time", get(time))
         .route("/api/v3/exchangeInfo", get(exchange_info))
-        // Harbor trades no futures; clients that load all markets at once ask anyway.
+        // Harbor lends nothing and trades no futures; clients that load all markets at once ask anyway.
+        .route("/sapi/v1/margin/allPairs", get(async || axum::Json(json!([]))))
+        .route("/sapi/v1/margin/isolated/allPairs", get(async || axum::Json(json!([]))))
         .route("/fapi/v1/exchangeInfo", get(async || axum::Json(json!({ "symbols": [] }))))
         .route("/dapi/v1/exchangeInfo", get(async || axum::Json(json!({ "symbols": [] }))))
         .route("/sapi/v1/system/status", get(async || axum::Json(json!({ "status": 0, "msg": "normal" }))))
@@ -44,6 +46,11 @@ pub(crate) fn router() -> Router<Arc<Exchange>> {
         .route("/api/v3/account", get(account))
         .route("/sapi/v1/capital/withdraw/apply", post(withdraw))
         .route("/sapi/v1/capital/withdraw/history", get(history))
+        .fallback(async || BinanceError::new(404, -1020, "This operation is not supported."))
+}
+
+async fn time(State(exchange): Shared) -> Response {
+    axum::Json(json!({ "serverTime": exchange.clock.now_ms() })).into_response()
 }
 
 /// Every asset against USDT, so that clients know them.
@@ -61,7 +68,7 @@ async fn exchange_info(State(exchange): Shared) -> Response {
             })
         })
         .collect();
-    let now = clock::system_ms();
+    let now = exchange.clock.now_ms();
     let empty: [Value; 0] = [];
     axum::Json(json!({
         "timezone": "UTC", "serverTime": now, "rateLimits": empty, "exchangeFilters": empty, "symbols": symbols,
@@ -126,7 +133,7 @@ async fn account(
             }))
         })
         .collect();
-    let now = clock::system_ms();
+    let now = exchange.clock.now_ms();
     Ok(axum::Json(json!({
         "accountType": "SPOT", "canTrade": false, "canWithdraw": true, "canDeposit": true, "updateTime": now,
         "balances": rows,
@@ -260,7 +267,7 @@ fn read_request(
 ) -> Result<(AccountId, SignedRequest), Failure> {
     let (signed, key) = with_raw(method, uri, headers, &[], |raw| authenticate(exchange, raw))?;
     verify_signature(&signed, &key.material).map_err(Failure::Request)?;
-    let (now, at, window) = (clock::system_ms(), signed.signed_at().0 / 1_000, signed.window() / 1_000);
+    let (now, at, window) = (exchange.clock.now_ms(), signed.signed_at().0 / 1_000, signed.window() / 1_000);
     if at >= now.saturating_add(AHEAD_MS_MAX) || now.saturating_sub(at) > window {
         return Err(Failure::OutsideWindow);
     }

@@ -1,6 +1,7 @@
 //! What time it is, and random ids: the two things that the rest of Harbor does not make by itself.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 
@@ -8,6 +9,46 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 pub(crate) fn system_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The exchange's clock: this machine's, or in a demonstration Holdfast's simulated one, so that what customers sign
+/// is judged by the clock that they were told.
+pub(crate) struct Clock {
+    rate: u64,
+    sample: Mutex<Option<(Instant, u64)>>,
+}
+
+impl Clock {
+    /// `rate` is that of the simulated clock; 1 is this machine's own clock.
+    pub(crate) const fn new(rate: u64) -> Self {
+        Self { rate, sample: Mutex::new(None) }
+    }
+
+    /// Whether [`set`](Self::set) is to be called now and then.
+    pub(crate) const fn is_simulated(&self) -> bool {
+        self.rate != 1
+    }
+
+    /// How many seconds pass in one.
+    pub(crate) const fn rate(&self) -> u64 {
+        self.rate
+    }
+
+    /// It was `ms` at `then`.
+    pub(crate) fn set(&self, then: Instant, ms: u64) {
+        *self.sample.lock().unwrap_or_else(PoisonError::into_inner) = Some((then, ms));
+    }
+
+    /// Milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> u64 {
+        match *self.sample.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some((then, ms)) => {
+                let elapsed = u64::try_from(then.elapsed().as_micros()).unwrap_or(u64::MAX);
+                ms.saturating_add(elapsed.saturating_mul(self.rate) / 1_000)
+            }
+            None => system_ms(),
+        }
+    }
 }
 
 /// The operating system gave no random bytes.

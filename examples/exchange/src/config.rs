@@ -29,10 +29,17 @@ struct HoldfastFile {
     poll_ms: u64,
     #[serde(default = "timeout_ms_default")]
     timeout_ms: u64,
+    /// Of Holdfast's simulated clock, in a demonstration.
+    #[serde(default = "clock_rate_default")]
+    clock_rate: u32,
 }
 
 const fn poll_ms_default() -> u64 {
     500
+}
+
+const fn clock_rate_default() -> u32 {
+    1
 }
 
 const fn timeout_ms_default() -> u64 {
@@ -72,7 +79,9 @@ pub(crate) struct Config {
     pub(crate) poll: std::time::Duration,
     /// How long one call to Holdfast may take.
     pub(crate) timeout: std::time::Duration,
-    /// See the file.
+    /// How much faster than this machine's Holdfast's clock runs.
+    pub(crate) clock_rate: u32,
+    /// A header from which the customer's address is taken.
     pub(crate) client_ip_header: Option<String>,
     /// By symbol.
     pub(crate) assets: BTreeMap<AssetSymbol, Asset>,
@@ -125,6 +134,7 @@ impl Config {
             holdfast_token: secret(&base.join(&file.holdfast.token_file))?,
             poll: std::time::Duration::from_millis(file.holdfast.poll_ms.max(10)),
             timeout: std::time::Duration::from_millis(file.holdfast.timeout_ms.max(100)),
+            clock_rate: file.holdfast.clock_rate.max(1),
             client_ip_header: file.client_ip_header,
             assets,
         })

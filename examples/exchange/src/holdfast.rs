@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use holdfast_values::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -49,7 +50,7 @@ pub(crate) struct Verdict {
     status: String,
     outcome: Outcome,
     #[serde(default)]
-    pub(crate) reasons: Vec<Reason>,
+    reasons: Vec<Reason>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -60,15 +61,26 @@ struct Outcome {
     factors: Vec<String>,
 }
 
+#[derive(Deserialize)]
+struct Health {
+    time: String,
+}
+
 /// Why.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Reason {
-    pub(crate) code: String,
+struct Reason {
+    code: String,
     #[serde(default)]
     severity: String,
 }
 
 impl Verdict {
+    /// The code of the first reason that denies.
+    pub(crate) fn denied_because(&self) -> &str {
+        let reason = self.reasons.iter().find(|reason| reason.severity == "deny").or(self.reasons.first());
+        reason.map(|reason| reason.code.as_str()).unwrap_or_default()
+    }
+
     /// What it means for the customer: the stage, and a sentence.
     pub(crate) fn stage(&self) -> (Stage, String) {
         let why = |severity: &str| {
@@ -142,12 +154,12 @@ pub(crate) fn withdrawal_body(order: &Order, decimals: u8, evidence: &Evidence) 
     body.to_string()
 }
 
-/// What an API key is verified with.
-pub(crate) enum KeyMaterialText<'a> {
-    /// The secret's text.
+/// What an API key's requests are verified with.
+pub(crate) enum KeyText<'a> {
+    /// The secret, as the customer has it.
     Hmac(&'a str),
-    /// A public key.
-    PublicPem(&'a str),
+    /// A public key and what Holdfast calls its algorithm.
+    Public { algorithm: &'static str, pem: &'a str },
 }
 
 impl Holdfast {
@@ -196,25 +208,47 @@ impl Holdfast {
         &self,
         account: &str,
         key: &str,
-        material: KeyMaterialText<'_>,
+        material: KeyText<'_>,
         withdraw: bool,
         ips: &[String],
     ) -> Answer<Value> {
         let scopes: &[&str] = if withdraw { &["read", "withdraw"] } else { &["read"] };
-        let mut body = json!({ "scopes": scopes, "ip_allowlist": ips });
-        if let Value::Object(fields) = &mut body {
-            match material {
-                KeyMaterialText::Hmac(secret) => fields.insert("secret".to_owned(), json!(secret)),
-                KeyMaterialText::PublicPem(pem) => fields.insert("public_key_pem".to_owned(), json!(pem)),
-            };
-        }
+        let body = match material {
+            KeyText::Hmac(secret) => {
+                json!({ "scopes": scopes, "ip_allowlist": ips, "algorithm": "hmac_sha256", "secret": secret })
+            }
+            KeyText::Public { algorithm, pem } => {
+                json!({ "scopes": scopes, "ip_allowlist": ips, "algorithm": algorithm, "public_key": pem })
+            }
+        };
         self.call("PUT", format!("/v1/accounts/{account}/api-keys/{key}"), None, Some(body.to_string())).await
+    }
+
+    /// Puts a destination into an account's address book: its age counts from now.
+    pub(crate) async fn add_address(&self, account: &str, destination: &Value) -> Answer<Value> {
+        self.call("POST", format!("/v1/accounts/{account}/addresses"), None, Some(destination.to_string()))
+            .await
+    }
+
+    /// The notice about a new destination reached its owner: the veto window begins.
+    pub(crate) async fn notice_delivered(&self, account: &str, destination: &Value) -> Answer<Value> {
+        let path = format!("/v1/accounts/{account}/addresses/notice-delivered");
+        self.call("POST", path, None, Some(destination.to_string())).await
     }
 
     /// Tells that an account's protection changed: cooling-off begins.
     pub(crate) async fn security_change(&self, account: &str, kind: &str) -> Answer<Value> {
         let body = json!({ "kind": kind }).to_string();
         self.call("POST", format!("/v1/accounts/{account}/security-changes"), None, Some(body)).await
+    }
+
+    /// What time it is at Holdfast, in milliseconds since 1970, if it says so.
+    pub(crate) async fn time_ms(&self) -> Option<u64> {
+        let answer: Answer<Health> = self.call("GET", "/health".to_owned(), None, None).await;
+        match answer {
+            Answer::Done(health) => Timestamp::parse(&health.time).ok().map(|time| time.0 / 1_000),
+            Answer::Refused(_) | Answer::Unknown(_) => None,
+        }
     }
 
     async fn call<T: serde::de::DeserializeOwned + Send + 'static>(

@@ -16,7 +16,7 @@ use crate::book::Withdrawal;
 use crate::clock;
 use crate::code;
 use crate::exchange::{Ask, Exchange, Failure};
-use crate::holdfast::Evidence;
+use crate::holdfast::{Answer, Evidence};
 
 type Shared = State<Arc<Exchange>>;
 
@@ -29,6 +29,7 @@ pub(crate) fn router() -> Router<Arc<Exchange>> {
         .route("/withdrawals/{id}", get(withdrawal))
         .route("/withdrawals/{id}/cancel", post(cancel))
         .route("/withdrawals/{id}/code", post(confirm))
+        .route("/addresses", post(add_address))
 }
 
 /// What the page sends to withdraw.
@@ -50,6 +51,14 @@ struct WithdrawForm {
 #[serde(deny_unknown_fields)]
 struct CodeForm {
     code: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AddressForm {
+    network: String,
+    address: String,
+    memo: Option<String>,
 }
 
 fn session(exchange: &Exchange, headers: &HeaderMap) -> Result<AccountId, Failure> {
@@ -146,6 +155,35 @@ async fn confirm(
     exchange.withdrawal(&account, &id)?;
     use_code(&exchange, &account, &form.code)?;
     Ok(Json(view(&exchange, &id, &exchange.confirm(&account, &id).await?)))
+}
+
+/// Puts an address into the customer's book, and tells Holdfast once the customer has been told.
+async fn add_address(
+    State(exchange): Shared,
+    headers: HeaderMap,
+    Json(form): Json<AddressForm>,
+) -> Result<Json<Value>, WebError> {
+    let account = session(&exchange, &headers)?;
+    let mut destination = json!({ "network": form.network, "address": form.address });
+    if let (Value::Object(fields), Some(memo)) = (&mut destination, form.memo) {
+        fields.insert("memo".to_owned(), json!(memo));
+    }
+    answered(exchange.holdfast.add_address(account.as_str(), &destination).await)?;
+    // Here a real exchange sends mail and waits for the mail server's receipt; without one, no veto window begins.
+    tracing::info!(account = account.as_str(), "a new address: its owner is told");
+    answered(exchange.holdfast.notice_delivered(account.as_str(), &destination).await)?;
+    Ok(Json(destination))
+}
+
+fn answered(answer: Answer<Value>) -> Result<(), Failure> {
+    match answer {
+        Answer::Done(_) => Ok(()),
+        Answer::Refused(problem) => Err(Failure::Refused(problem)),
+        Answer::Unknown(error) => {
+            tracing::warn!(error, "holdfast gave no answer");
+            Err(Failure::Unavailable)
+        }
+    }
 }
 
 /// A withdrawal as the page shows it.
