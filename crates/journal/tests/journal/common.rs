@@ -1,5 +1,4 @@
 //! What the journal's tests share: a directory that removes itself, seeded numbers and drafts.
-#![expect(clippy::unwrap_used, reason = "helpers of tests stop at the first surprise")]
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
