@@ -5,4 +5,5 @@ mod bad_days;
 mod common;
 mod contract;
 mod damage;
+mod independent;
 mod snapshots;
