@@ -291,4 +291,19 @@ mod tests {
         assert_eq!(Act::parse("confirm_clock", "x", "-"), None);
         assert_eq!(Act::parse("grant_everything", "-", "-"), None);
     }
+
+    #[test]
+    fn the_documented_acts_are_those_of_the_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operator-acts.md");
+        let documented = std::fs::read_to_string(path).unwrap();
+        let rows: Vec<&str> = documented.lines().filter(|line| line.starts_with("| `")).collect();
+        let table: Vec<String> = ACTS
+            .iter()
+            .map(|(act, required, what)| {
+                let signatures = if *required == Required::One { "one" } else { "several" };
+                format!("| `{act}` | {signatures} | {what} |")
+            })
+            .collect();
+        assert_eq!(rows, table);
+    }
 }
