@@ -1,1 +1,21 @@
-//! Placeholder.
+//! Holdfast's server: everything that is asynchronous, reads clocks and files, and talks to people and programs.
+//!
+//! Rooms: `intake` (the one writer), `http`, `views` (lists), `vault` (secrets), `outbox` (webhooks), `record` (records
+//! for people), `cli` (the binary's commands), and the configurations. No rule about a withdrawal lives here.
+
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod data;
+pub mod exchange;
+pub mod fingerprint;
+pub mod http;
+pub mod intake;
+pub mod metrics;
+pub mod outbox;
+pub mod problem;
+pub mod record;
+pub mod replay;
+pub mod vault;
+pub mod views;
+pub mod why;

@@ -118,7 +118,8 @@ pub fn replay(
     let end = reader.head()?.sequence;
     // A snapshot's record comes after records that the snapshot lacks, so its sequence must be known beforehand.
     let mut wanted = snapshots(reader, end)?;
-    let mut replay = Replay { state: State::new(), events: Vec::new(), bytes: Vec::new(), hashes: BTreeMap::new() };
+    let mut replay =
+        Replay { state: State::new(), events: Vec::new(), bytes: Vec::new(), hashes: BTreeMap::new() };
     let started = Instant::now();
     let mut report = Report {
         head: Head { sequence: 0, hash: holdfast_journal::genesis_hash(reader.id()) },

@@ -118,7 +118,9 @@ pub fn why(reader: &LocalReader, withdrawal: WithdrawalId) -> Result<Why, WhyErr
         }
         head = record.head();
         let decoded = record::decode(&record)?;
-        if decoded.events.iter().any(|event| is_about(event, withdrawal)) || asks_about(&decoded.command, withdrawal) {
+        if decoded.events.iter().any(|event| is_about(event, withdrawal))
+            || asks_about(&decoded.command, withdrawal)
+        {
             chapters.push(chapter(&mut state, &decoded, withdrawal));
         }
         fold(&mut state, decoded.sequence, decoded.at, &decoded.events);
@@ -171,8 +173,7 @@ fn chapter(state: &mut State, decoded: &Decoded, withdrawal: WithdrawalId) -> Ch
 }
 
 fn weighed_text(state: &State, weighed: &Weighed<'_>) -> WeighedText {
-    let facts =
-        FACTS.iter().map(|spec| (spec.path, explain::observed(spec.fact, &weighed.facts))).collect();
+    let facts = FACTS.iter().map(|spec| (spec.path, explain::observed(spec.fact, &weighed.facts))).collect();
     let parts = state.program().map(|program| explain::explain(program, Action::Withdraw, &weighed.facts));
     let policies = parts
         .unwrap_or_default()
@@ -273,8 +274,10 @@ impl Chapter {
 
     fn text(&self) -> String {
         let policy = self.policy.get(..12).unwrap_or_default();
-        let mut text =
-            format!("\n#{} {} {} (rules {}, policy {policy})\n", self.sequence, self.at, self.command, self.rules);
+        let mut text = format!(
+            "\n#{} {} {} (rules {}, policy {policy})\n",
+            self.sequence, self.at, self.command, self.rules
+        );
         if let Some(decision) = &self.decision {
             text.push_str(&decision_text(decision));
         }
@@ -284,7 +287,8 @@ impl Chapter {
                 text.push_str("    no permit matched\n");
             }
             for policy in &weighed.policies {
-                let reason = policy.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+                let reason =
+                    policy.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
                 text.push_str(&format!("    {}: {}{reason}\n", policy.id, policy.effect));
                 if let Some(error) = &policy.error {
                     text.push_str(&format!("      could not be evaluated: {error}\n"));
@@ -319,8 +323,13 @@ fn decision_text(decision: &Value) -> String {
         field(decision, "class"),
         field(decision, "dwell_until")
     );
-    let factors: Vec<&str> =
-        decision.get("factors").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let factors: Vec<&str> = decision
+        .get("factors")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     if !factors.is_empty() {
         text.push_str(&format!("; asked for {}", factors.join(", ")));
     }

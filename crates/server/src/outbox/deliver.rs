@@ -134,7 +134,11 @@ impl Delivery {
             match self.attempt(message, &body).await {
                 Ok(()) => {
                     if attempts > 0 {
-                        tracing::info!(endpoint = self.endpoint.name, attempts, "webhook endpoint answers again");
+                        tracing::info!(
+                            endpoint = self.endpoint.name,
+                            attempts,
+                            "webhook endpoint answers again"
+                        );
                         self.status(|status| {
                             status.failing_attempts = 0;
                             status.last_error = None;

@@ -167,8 +167,12 @@ fn of_event(record: &Decoded, event: &Event, names: &dyn Lookup) -> Said {
         Event::SecurityChanged { account, kind } => {
             one(NOTICE_SECURITY, about_account(*account, names).put("kind", security_change_name(*kind)))
         }
-        Event::AccountFrozen(account) => one(ACCOUNT_FROZEN, about_account(*account, names).maybe("by", by(record))),
-        Event::AccountUnfrozen(account) => one(ACCOUNT_UNFROZEN, about_account(*account, names).maybe("by", by(record))),
+        Event::AccountFrozen(account) => {
+            one(ACCOUNT_FROZEN, about_account(*account, names).maybe("by", by(record)))
+        }
+        Event::AccountUnfrozen(account) => {
+            one(ACCOUNT_UNFROZEN, about_account(*account, names).maybe("by", by(record)))
+        }
         Event::TierSet { account, tier } => {
             one(ACCOUNT_TIER, about_account(*account, names).maybe("tier", names.tier(*tier)))
         }

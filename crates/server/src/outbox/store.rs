@@ -26,7 +26,8 @@ pub(super) struct Store {
 impl Store {
     pub(super) fn open(dir: &Path) -> Result<Self, OutboxError> {
         let path = dir.join("outbox.db");
-        let fail = |error: rusqlite::Error| OutboxError::Database { path: path.clone(), reason: error.to_string() };
+        let fail =
+            |error: rusqlite::Error| OutboxError::Database { path: path.clone(), reason: error.to_string() };
         let connection = Connection::open(&path).map_err(fail)?;
         connection.busy_timeout(Duration::from_secs(5)).map_err(fail)?;
         connection.pragma_update(None, "journal_mode", "wal").map_err(fail)?;

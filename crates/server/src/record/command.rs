@@ -98,9 +98,7 @@ pub fn command_json(command: &Command, names: &dyn Names) -> Value {
                 accounts.iter().map(|account| json::imported_account(account).into()).collect();
             object.put("digest", hex(digest)).put("accounts", accounts)
         }
-        Command::RevokeToken { client, by } => {
-            object.put("client", client.as_str()).put("by", by.as_str())
-        }
+        Command::RevokeToken { client, by } => object.put("client", client.as_str()).put("by", by.as_str()),
     }
     .into()
 }
@@ -132,8 +130,5 @@ fn operator_act(object: Object, act: &OperatorAct, names: &dyn Names) -> Object 
                 .into()
         })
         .collect();
-    object
-        .put("text", act.text.to_string())
-        .put("signatures", signatures)
-        .put("act", json::act(&act.act, names))
+    object.put("text", act.text.as_str()).put("signatures", signatures).put("act", json::act(&act.act, names))
 }

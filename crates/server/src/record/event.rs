@@ -141,9 +141,7 @@ pub fn event_json(event: &Event, names: &dyn Names) -> Value {
         Event::ActAccepted { nonce, not_after } => {
             object.put("nonce", hex(nonce)).put("not_after", not_after.to_string())
         }
-        Event::Configured(configuration) => {
-            object.put("configuration", json::configuration(configuration))
-        }
+        Event::Configured(configuration) => object.put("configuration", json::configuration(configuration)),
         Event::OperatorEnrolled(operator) => object.put("operator", json::operator_key(operator)),
         Event::OperatorRevoked(operator) => object.put("operator", operator.as_str()),
         Event::PolicyActivated(policy) => object.put("policy", json::policy(policy)),

@@ -2,8 +2,8 @@
 
 use holdfast_decision::acts::{Act, Digest};
 use holdfast_decision::command::{
-    ApiEvidence, Evidence, Idempotency, ImportedAccount, Initialise, OperatorKey, PolicySource, Scopes, SecurityChange,
-    TokenScopes, TokenSpec,
+    ApiEvidence, Evidence, Idempotency, ImportedAccount, Initialise, OperatorKey, PolicySource, Scopes,
+    SecurityChange, TokenScopes, TokenSpec,
 };
 use holdfast_decision::configuration::{BucketSpec, BucketSpecs, Configuration};
 use holdfast_decision::event::Factors;
@@ -134,7 +134,9 @@ pub(super) fn idempotency(idempotency: &Idempotency) -> Value {
 
 pub(super) fn evidence(evidence: &Evidence) -> Value {
     match evidence {
-        Evidence::Session { one_time_code } => Object::of("session").put("one_time_code", *one_time_code).into(),
+        Evidence::Session { one_time_code } => {
+            Object::of("session").put("one_time_code", *one_time_code).into()
+        }
         Evidence::ApiRequest(api) => api_evidence(api),
     }
 }
@@ -282,6 +284,7 @@ fn parameters(configuration: &Configuration) -> Value {
         .put("small_reserve_permille", parameters.small_reserve_permille)
         .put("small_usd_cents", parameters.small_usd_cents.0)
         .put("small_account_age_micros", parameters.small_account_age)
+        .put("loosening_signatures", parameters.loosening_signatures)
         .into()
 }
 

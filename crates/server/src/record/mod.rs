@@ -7,10 +7,6 @@ mod command;
 mod event;
 pub(crate) mod json;
 mod names;
-#[cfg(test)]
-pub(crate) mod samples;
-#[cfg(test)]
-mod tests;
 
 use holdfast_decision::command::Command;
 use holdfast_decision::event::Event;

@@ -40,7 +40,8 @@ impl Cursor {
     pub(super) fn parse(text: &str, list: &str) -> Result<Self, ViewsError> {
         let bytes: [u8; BYTES] = unhex(text).ok_or(ViewsError::Cursor)?;
         let (head, found) = bytes.split_at(1 + 8);
-        let (Some(&version), Some(key)) = (head.first(), head.get(1..).and_then(|key| key.try_into().ok())) else {
+        let (Some(&version), Some(key)) = (head.first(), head.get(1..).and_then(|key| key.try_into().ok()))
+        else {
             return Err(ViewsError::Cursor);
         };
         if version != VERSION || found != check(head, list) {

@@ -41,7 +41,9 @@ pub enum ViewsError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// A record names an account or an asset that no earlier record introduced.
-    #[error("record {sequence} names a {what} that no earlier record introduced: run `holdfast views rebuild`")]
+    #[error(
+        "record {sequence} names a {what} that no earlier record introduced: run `holdfast views rebuild`"
+    )]
     Unknown {
         /// Which record.
         sequence: u64,

@@ -45,7 +45,8 @@ impl Projection {
         let transaction = self.connection.transaction().map_err(fail)?;
         for record in records {
             let decoded = record::decode(record)?;
-            let mut writer = Writer { connection: &transaction, configuration: &mut configuration, record: &decoded };
+            let mut writer =
+                Writer { connection: &transaction, configuration: &mut configuration, record: &decoded };
             writer.record().map_err(|error| match error {
                 FoldError::Database(error) => ViewsError::database(&path, &error),
                 FoldError::Unknown(what) => ViewsError::Unknown { sequence: decoded.sequence, what },
@@ -122,7 +123,9 @@ impl Writer<'_> {
         match event {
             Event::Initialised(initialise) => self.configure(&initialise.configuration),
             Event::Configured(configuration) => self.configure(configuration),
-            Event::AccountOpened { account, tier } => self.open_account(account.as_str(), *tier, at).map(drop),
+            Event::AccountOpened { account, tier } => {
+                self.open_account(account.as_str(), *tier, at).map(drop)
+            }
             Event::AccountImported { account, tier } => self.import_account(account, *tier),
             Event::AccountFrozen(account) => self.account(*account, "frozen = 1", None),
             Event::AccountUnfrozen(account) => self.account(*account, "frozen = 0", None),
@@ -137,7 +140,9 @@ impl Writer<'_> {
             Event::SecurityChanged { account, .. } => {
                 self.account(*account, "security_changed_at = ?3", Some(fixed(at)))
             }
-            Event::AddressRecorded { account, destination } => self.record_address(account.0, destination, at),
+            Event::AddressRecorded { account, destination } => {
+                self.record_address(account.0, destination, at)
+            }
             Event::NoticeDelivered { account, destination } => {
                 self.address(*account, destination, "notice_delivered_at")
             }
@@ -196,7 +201,8 @@ impl Writer<'_> {
 
     fn tier(&self, tier: TierIndex) -> Result<String, FoldError> {
         let tiers = self.configuration.as_ref().map(|configuration| configuration.tiers.as_slice());
-        let tier = tiers.and_then(|tiers| tiers.get(usize::from(tier.0))).ok_or(FoldError::Unknown("tier"))?;
+        let tier =
+            tiers.and_then(|tiers| tiers.get(usize::from(tier.0))).ok_or(FoldError::Unknown("tier"))?;
         Ok(tier.name.to_string())
     }
 
@@ -232,7 +238,12 @@ impl Writer<'_> {
         if rows == 1 { Ok(()) } else { Err(FoldError::Unknown("account")) }
     }
 
-    fn record_address(&self, account: u32, destination: &Fingerprint, at: Timestamp) -> Result<(), FoldError> {
+    fn record_address(
+        &self,
+        account: u32,
+        destination: &Fingerprint,
+        at: Timestamp,
+    ) -> Result<(), FoldError> {
         // A destination that was removed and returns is new again.
         self.run(
             "INSERT OR REPLACE INTO addresses VALUES (?1, ?2, ?3, NULL, NULL)",
@@ -241,7 +252,12 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn address(&self, account: AccountIndex, destination: &Fingerprint, column: &str) -> Result<(), FoldError> {
+    fn address(
+        &self,
+        account: AccountIndex,
+        destination: &Fingerprint,
+        column: &str,
+    ) -> Result<(), FoldError> {
         self.run(
             &format!("UPDATE addresses SET {column} = ?3 WHERE account = ?1 AND destination = ?2"),
             params![account.0, destination.to_string(), fixed(self.record.at)],
@@ -251,14 +267,10 @@ impl Writer<'_> {
 
     fn request(&self, requested: &WithdrawalRequested) -> Result<(), FoldError> {
         let configuration = self.configuration.as_ref().ok_or(FoldError::Unknown("configuration"))?;
-        let asset = configuration
-            .assets
-            .get(usize::from(requested.asset.0))
-            .ok_or(FoldError::Unknown("asset"))?;
-        let wallet = configuration
-            .wallets
-            .get(usize::from(requested.wallet.0))
-            .ok_or(FoldError::Unknown("wallet"))?;
+        let asset =
+            configuration.assets.get(usize::from(requested.asset.0)).ok_or(FoldError::Unknown("asset"))?;
+        let wallet =
+            configuration.wallets.get(usize::from(requested.wallet.0)).ok_or(FoldError::Unknown("wallet"))?;
         let account = account_id(self.connection, requested.account)?.ok_or(FoldError::Unknown("account"))?;
         let channel = match requested.evidence {
             Evidence::Session { .. } => "session",
@@ -317,10 +329,9 @@ impl Writer<'_> {
                 hex(&self.record.policy)
             ],
         )?;
-        let closed = decision.status.is_final().then_some(&at);
         let rows = self.run(
             "UPDATE withdrawals SET status = ?3, outcome = ?4, class = ?5, dwell_until = ?6, factors = ?7, reasons = ?8, \
-             usd = ?9, decided_at = ?10, closed_at = ?11, updated_sequence = ?2 WHERE id = ?1",
+             usd = ?9, decided_at = ?10, updated_sequence = ?2 WHERE id = ?1",
             params![
                 id,
                 self.sequence(),
@@ -331,12 +342,14 @@ impl Writer<'_> {
                 factors,
                 reasons,
                 usd,
-                at,
-                closed
+                at
             ],
         )?;
         if rows != 1 {
             return Err(FoldError::Unknown("withdrawal"));
+        }
+        if decision.status.is_final() {
+            self.end(withdrawal)?;
         }
         match decision.status {
             Status::Held => self.open_case(withdrawal, &reasons),
@@ -355,14 +368,20 @@ impl Writer<'_> {
             .prepare_cached("SELECT factors FROM withdrawals WHERE id = ?1")?
             .query_row([&id], |row| row.get(0))
             .optional()?;
-        let factors: Vec<String> =
-            factors.and_then(|text| serde_json::from_str(&text).ok()).ok_or(FoldError::Unknown("withdrawal"))?;
+        let factors: Vec<String> = factors
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .ok_or(FoldError::Unknown("withdrawal"))?;
         let left: Vec<String> = factors.into_iter().filter(|left| left != factor).collect();
         self.withdrawal(withdrawal, "factors", Some(Value::from(left).to_string()))
     }
 
     /// Changes one column of a withdrawal.
-    fn withdrawal(&self, withdrawal: WithdrawalId, column: &str, value: Option<String>) -> Result<(), FoldError> {
+    fn withdrawal(
+        &self,
+        withdrawal: WithdrawalId,
+        column: &str,
+        value: Option<String>,
+    ) -> Result<(), FoldError> {
         let sql = format!("UPDATE withdrawals SET {column} = ?3, updated_sequence = ?2 WHERE id = ?1");
         match self.run(&sql, params![withdrawal.to_string(), self.sequence(), value])? {
             1 => Ok(()),
@@ -372,15 +391,27 @@ impl Writer<'_> {
 
     fn close(&self, withdrawal: WithdrawalId, status: Status) -> Result<(), FoldError> {
         self.withdrawal(withdrawal, "status", Some(status.name().to_owned()))?;
-        self.withdrawal(withdrawal, "closed_at", Some(fixed(self.record.at)))?;
+        self.end(withdrawal)?;
         self.close_case(withdrawal, status.name())
+    }
+
+    /// What ends gives back what it held and waits for nothing.
+    fn end(&self, withdrawal: WithdrawalId) -> Result<(), FoldError> {
+        self.run(
+            "UPDATE withdrawals SET closed_at = ?3, reserved = NULL, queued_turn = NULL, updated_sequence = ?2 \
+             WHERE id = ?1",
+            params![withdrawal.to_string(), self.sequence(), fixed(self.record.at)],
+        )?;
+        Ok(())
     }
 
     fn open_case(&self, withdrawal: WithdrawalId, reasons: &str) -> Result<(), FoldError> {
         let id = withdrawal.to_string();
         let open: bool = self
             .connection
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM cases WHERE withdrawal = ?1 AND closed_at IS NULL)")?
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM cases WHERE withdrawal = ?1 AND closed_at IS NULL)",
+            )?
             .query_row([&id], |row| row.get(0))?;
         if open {
             self.run(
@@ -473,7 +504,9 @@ impl DbNames {
     /// True if this record opened the case about a withdrawal.
     pub fn opened_case(&self, withdrawal: WithdrawalId, sequence: u64) -> bool {
         self.connection
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM cases WHERE withdrawal = ?1 AND opened_sequence = ?2)")
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM cases WHERE withdrawal = ?1 AND opened_sequence = ?2)",
+            )
             .and_then(|mut statement| {
                 statement.query_row(params![withdrawal.to_string(), integer(sequence)], |row| row.get(0))
             })
@@ -546,7 +579,8 @@ fn who_and_what(command: &Command) -> (Option<String>, Option<String>) {
         Command::Halt { scope, by } => (Some(by.to_string()), Some(scope_text(scope))),
         Command::DenyWithdrawal { withdrawal, by } => (Some(by.to_string()), Some(withdrawal.to_string())),
         Command::OperatorAct(act) => {
-            let by: Vec<&str> = act.signatures.iter().map(|signature| signature.operator.name.as_str()).collect();
+            let by: Vec<&str> =
+                act.signatures.iter().map(|signature| signature.operator.name.as_str()).collect();
             let lines = act.act.lines();
             (Some(by.join(", ")), Some(format!("{} {}", lines.act, lines.target)))
         }

@@ -14,9 +14,6 @@ mod rows;
 mod schema;
 mod time;
 
-#[cfg(test)]
-mod tests;
-
 pub use cursor::Cursor;
 pub use error::ViewsError;
 pub(crate) use fold::case_of;

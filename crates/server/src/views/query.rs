@@ -12,7 +12,10 @@ use tokio::sync::watch;
 
 use super::rows::Listed;
 use super::time::fixed;
-use super::{AccountRow, AddressRow, AuditRow, CaseRow, Cursor, DecisionRow, Position, ViewsError, WithdrawalRow, schema};
+use super::{
+    AccountRow, AddressRow, AuditRow, CaseRow, Cursor, DecisionRow, Position, ViewsError, WithdrawalRow,
+    schema,
+};
 
 /// The longest page.
 pub const PAGE_ROWS_MAX: u32 = 500;
@@ -318,7 +321,8 @@ impl Views {
             }
             let mut statement = connection.prepare_cached(&select.text())?;
             // One row more than asked for tells whether there is a next page.
-            let values = select.values.iter().cloned().chain([Sql::Integer(i64::from(limit).saturating_add(1))]);
+            let values =
+                select.values.iter().cloned().chain([Sql::Integer(i64::from(limit).saturating_add(1))]);
             let mut rows: Vec<(i64, T)> = statement
                 .query_map(params_from_iter(values), |row| Ok((row.get("page_key")?, T::read(row)?)))?
                 .collect::<Result<_, _>>()?;

@@ -1,0 +1,282 @@
+//! `holdfast operator`: keys, texts of acts, signatures, sending. The key stays where it was made.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use holdfast_authn::encoding::to_base64url;
+use holdfast_authn::print_operator_key;
+use holdfast_decision::acts::{ACTS, Act, ActLines};
+use holdfast_values::Timestamp;
+use holdfast_values::texts::{Nonce, OperatorText, Seconds, Window};
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use super::client::ServerArgs;
+use super::{Failure, finish, pretty};
+use crate::record::hex;
+use crate::{clock, data, exchange};
+
+/// Keys and signed acts of the exchange's operators.
+#[derive(Debug, clap::Args)]
+pub struct OperatorArgs {
+    #[command(subcommand)]
+    command: OperatorCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum OperatorCommand {
+    /// Make a key: FILE (keep it) and FILE.pub (give it to `init` or to an `enrol_operator` act).
+    Keygen(KeygenArgs),
+    /// Write the text of an act. `holdfast operator acts` lists them.
+    Text(TextArgs),
+    /// Print the acts that there are, and what their target and detail are.
+    Acts,
+    /// Sign a text: prints it, then the signature.
+    Sign(SignArgs),
+    /// Send a signed text to the server.
+    Send(SendArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct KeygenArgs {
+    /// Where to write the key; must not exist.
+    #[arg(long)]
+    out: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct TextArgs {
+    /// The act.
+    act: String,
+    /// What it is about.
+    #[arg(default_value = "-")]
+    target: String,
+    /// Its parameters.
+    #[arg(long, default_value = "-")]
+    detail: String,
+    /// The document that belongs to it.
+    #[arg(long, conflicts_with = "pack")]
+    payload: Option<PathBuf>,
+    /// For activate_policy: the directory of the pack. Its target is filled in.
+    #[arg(long, requires = "payload_out")]
+    pack: Option<PathBuf>,
+    /// Where to write the pack as a payload.
+    #[arg(long)]
+    payload_out: Option<PathBuf>,
+    /// Where to write the text; standard output if absent.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    validity: Validity,
+}
+
+/// For which exchange, and when a signature may be used.
+#[derive(Debug, clap::Args)]
+pub(super) struct Validity {
+    /// Ask this server for its exchange and its time.
+    #[arg(long, env = "HOLDFAST_URL", conflicts_with = "exchange")]
+    url: Option<String>,
+    /// The exchange's DNS name, if no server is asked.
+    #[arg(long, required_unless_present = "url")]
+    exchange: Option<String>,
+    /// For how long the signatures may be used: 90s, 10m, 24h, 7d.
+    #[arg(long, default_value = "1h")]
+    valid: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct SignArgs {
+    /// The operator's key.
+    #[arg(long)]
+    key: PathBuf,
+    /// The text.
+    text: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct SendArgs {
+    /// The text.
+    text: PathBuf,
+    /// Who signed it: NAME=SIGNATURE, once for each.
+    #[arg(long = "signature", value_name = "NAME=SIGNATURE", required = true)]
+    signatures: Vec<String>,
+    /// The document that belongs to it.
+    #[arg(long)]
+    payload: Option<PathBuf>,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Runs the command.
+pub fn run(args: OperatorArgs) -> ExitCode {
+    finish(match args.command {
+        OperatorCommand::Keygen(args) => keygen(&args),
+        OperatorCommand::Text(args) => text(&args),
+        OperatorCommand::Acts => Ok(acts()),
+        OperatorCommand::Sign(args) => sign(&args),
+        OperatorCommand::Send(args) => send(&args),
+    })
+}
+
+fn acts() -> String {
+    ACTS.iter()
+        .fold(String::new(), |text, (name, required, what)| format!("{text}{name:18} {required:8?} {what}\n"))
+}
+
+fn file(error: impl core::fmt::Display) -> Failure {
+    Failure::new("file", error)
+}
+
+fn keygen(args: &KeygenArgs) -> Result<String, Failure> {
+    let seed = Zeroizing::new(data::random::<32>().map_err(|e| Failure::new("randomness_unavailable", e))?);
+    let pair = pair(&*seed)?;
+    let public = public_key(&pair)?;
+    let text = Zeroizing::new(format!("{}\n", hex(&*seed)));
+    data::write_secret(&args.out, text.as_bytes()).map_err(file)?;
+    let mut public_path = args.out.clone().into_os_string();
+    public_path.push(".pub");
+    let public_path = PathBuf::from(public_path);
+    std::fs::write(&public_path, format!("{public}\n")).map_err(file)?;
+    if args.json {
+        return Ok(pretty(
+            &json!({ "public_key": public, "key_file": args.out, "public_key_file": public_path }),
+        ));
+    }
+    Ok(format!("{public}\n"))
+}
+
+fn pair(seed: &[u8]) -> Result<Ed25519KeyPair, Failure> {
+    Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| Failure::new("key_invalid", "not an Ed25519 seed"))
+}
+
+fn public_key(pair: &Ed25519KeyPair) -> Result<String, Failure> {
+    let bytes: [u8; 32] =
+        pair.public_key().as_ref().try_into().map_err(|_| Failure::new("key_invalid", "not 32 bytes"))?;
+    Ok(print_operator_key(&bytes))
+}
+
+/// Reads a key that [`keygen`] wrote.
+fn read_key(path: &Path) -> Result<Ed25519KeyPair, Failure> {
+    let bytes = Zeroizing::new(data::read_limited(path, 256).map_err(file)?);
+    let invalid =
+        || Failure::new("key_invalid", format!("{}: expected 64 hexadecimal digits", path.display()));
+    let digits = core::str::from_utf8(&bytes).map_err(|_| invalid())?;
+    let seed =
+        Zeroizing::new(holdfast_authn::encoding::hex::<32>(digits.trim().as_bytes()).ok_or_else(invalid)?);
+    pair(&*seed)
+}
+
+/// Makes the text of an act, and writes it if a file is named.
+pub(super) fn write_text(
+    lines: &ActLines,
+    payload: Option<[u8; 32]>,
+    validity: &Validity,
+    out: Option<&Path>,
+) -> Result<String, Failure> {
+    let invalid = |error: &dyn core::fmt::Display| Failure::new("text_invalid", error);
+    let (exchange, now) = match (&validity.url, &validity.exchange) {
+        (Some(url), _) => {
+            let server = ServerArgs { url: url.clone(), token: None, ca: None };
+            let (exchange, time) = server.health()?;
+            (exchange, Timestamp::parse(&time).map_err(|error| invalid(&error))?)
+        }
+        (None, exchange) => (exchange.clone().unwrap_or_default(), clock::wall_now()),
+    };
+    let span = exchange::duration(&validity.valid).ok_or(invalid(&"--valid: write 90s, 10m, 24h or 7d"))?;
+    let from = Seconds::floor(now);
+    let nonce = data::random().map_err(|error| Failure::new("randomness_unavailable", error))?;
+    let text = OperatorText {
+        exchange: exchange.parse().map_err(|error| invalid(&error))?,
+        act: lines.act.parse().map_err(|error| invalid(&error))?,
+        target: lines.target.parse().map_err(|error| invalid(&error))?,
+        detail: lines.detail.parse().map_err(|error| invalid(&error))?,
+        payload,
+        window: Window::new(from, Seconds::floor(from.timestamp().plus(span)))
+            .map_err(|error| invalid(&error))?,
+        nonce: Nonce(nonce),
+    };
+    let text = text.to_string();
+    if let Some(out) = out {
+        std::fs::write(out, &text).map_err(file)?;
+    }
+    Ok(text)
+}
+
+fn text(args: &TextArgs) -> Result<String, Failure> {
+    let unknown =
+        || Failure::new("act_unknown", format!("{} is no act: see `holdfast operator acts`", args.act));
+    let act = ACTS.iter().find(|row| row.0 == args.act).ok_or_else(unknown)?.0;
+    let mut target = args.target.clone();
+    let mut payload =
+        args.payload.as_deref().map(|path| data::read_limited(path, 1 << 20)).transpose().map_err(file)?;
+    if let (Some(dir), Some(out)) = (&args.pack, &args.payload_out) {
+        let pack = holdfast_cedar::load_dir(dir).map_err(|error| Failure::new("policy_invalid", error))?;
+        let files: serde_json::Map<String, Value> =
+            pack.files.into_iter().map(|(name, text)| (name, Value::String(text))).collect();
+        let bytes = Value::Object(files).to_string().into_bytes();
+        std::fs::write(out, &bytes).map_err(file)?;
+        (target, payload) = (hex(&pack.hash), Some(bytes));
+    }
+    let lines = match &payload {
+        Some(_) => ActLines { act, target, detail: args.detail.clone(), payload: true },
+        None => {
+            let wrong = || {
+                let message = "target or detail is not of this act, or it needs a payload: see `holdfast operator acts`";
+                Failure::new("act_invalid", message)
+            };
+            Act::parse(act, &target, &args.detail).ok_or_else(wrong)?.lines()
+        }
+    };
+    let digest = payload.map(|bytes| Sha256::digest(&bytes).into());
+    let text = write_text(&lines, digest, &args.validity, args.out.as_deref())?;
+    Ok(if args.out.is_some() { String::new() } else { text })
+}
+
+fn sign(args: &SignArgs) -> Result<String, Failure> {
+    let bytes = data::read_limited(&args.text, 8 << 10).map_err(file)?;
+    let text = OperatorText::parse(&bytes).map_err(|error| Failure::new("text_invalid", error))?;
+    let pair = read_key(&args.key)?;
+    let signature = to_base64url(pair.sign(&text.digest().0).as_ref());
+    if args.json {
+        let public = public_key(&pair)?;
+        return Ok(pretty(
+            &json!({ "signature": signature, "public_key": public, "text": text.to_string() }),
+        ));
+    }
+    // Whoever signs sees what; the signature alone goes to standard output.
+    use std::io::Write as _;
+    let _unseen = write!(std::io::stderr(), "{text}");
+    Ok(format!("{signature}\n"))
+}
+
+fn send(args: &SendArgs) -> Result<String, Failure> {
+    let utf8 = |path: &Path| {
+        let bytes = data::read_limited(path, 1 << 20).map_err(file)?;
+        String::from_utf8(bytes).map_err(|_| file(format!("{} is not UTF-8", path.display())))
+    };
+    let mut body = json!({ "text": utf8(&args.text)? });
+    let mut signatures = Vec::new();
+    for signature in &args.signatures {
+        let (name, signature) = signature
+            .split_once('=')
+            .ok_or(Failure::new("signature_invalid", "write --signature NAME=SIGNATURE"))?;
+        signatures.push(json!({ "operator": name, "signature": signature }));
+    }
+    if let Value::Object(fields) = &mut body {
+        fields.insert("signatures".into(), Value::Array(signatures));
+        if let Some(path) = &args.payload {
+            fields.insert("payload".into(), Value::String(utf8(path)?));
+        }
+    }
+    let answer =
+        args.server.call("POST", "/v1/operator-acts", "application/json", body.to_string().into_bytes())?;
+    Ok(pretty(&answer.accepted()?))
+}

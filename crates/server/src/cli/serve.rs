@@ -1,0 +1,209 @@
+//! `holdfast serve`: recover, follow, listen; and, when told to stop, finish.
+
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use holdfast_values::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::{Failure, init::parse_time};
+use crate::clock::{self, Clock};
+use crate::config::{Config, KekSource, Webhook};
+use crate::data::{self, DataDir};
+use crate::fingerprint::Fingerprinter;
+use crate::http::{self, Acceptor, App};
+use crate::intake::{self, Intake};
+use crate::metrics::Metrics;
+use crate::outbox::{Endpoint, Outbox, Patience, Roots};
+use crate::vault::{Kek, Vault};
+use crate::views::{Follower, Signal};
+
+/// How often it is checked that the writer is alive.
+const WATCH_EVERY: Duration = Duration::from_millis(500);
+
+/// Serve the HTTP interface from a data directory.
+#[derive(Debug, clap::Args)]
+pub struct ServeArgs {
+    /// The directory that `holdfast init` made.
+    #[arg(long)]
+    data: PathBuf,
+    /// The server's configuration (TOML); holdfast.toml in the data directory if absent and there.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Where to listen, instead of what the configuration says. Port 0 takes a free one.
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+    /// How much faster than real time, for a directory made with `init --simulated-clock`.
+    #[arg(long)]
+    clock_rate: Option<u32>,
+    /// When simulated time starts, if that is later than the journal.
+    #[arg(long, requires = "clock_rate", value_parser = parse_time)]
+    clock_start: Option<Timestamp>,
+}
+
+/// Runs the command: 0 after a graceful end, 1 if it cannot start, 70 if the writer died.
+pub fn run(args: &ServeArgs) -> ExitCode {
+    start_log();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return end(&Failure::new("runtime", error)),
+    };
+    match runtime.block_on(serve(args)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(70),
+        Err(failure) => end(&failure),
+    }
+}
+
+fn end(failure: &Failure) -> ExitCode {
+    tracing::error!(code = failure.code, "{}", failure.message);
+    ExitCode::FAILURE
+}
+
+/// Lines for people on a terminal, JSON elsewhere; `HOLDFAST_LOG` filters.
+fn start_log() {
+    let filter = EnvFilter::try_from_env("HOLDFAST_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let set = if std::io::stderr().is_terminal() { log.try_init() } else { log.json().try_init() };
+    if let Err(error) = set {
+        tracing::warn!(%error, "a log was set up already");
+    }
+}
+
+fn clock(args: &ServeArgs, simulated: bool, last: Timestamp) -> Result<Clock, Failure> {
+    match (args.clock_rate, simulated) {
+        (None, false) => Ok(Clock::wall()),
+        (rate, true) => {
+            let start = args.clock_start.unwrap_or_else(clock::wall_now).max(last);
+            tracing::warn!(%start, rate = rate.unwrap_or(1), "the clock is simulated: never trust this with real coins");
+            Ok(Clock::simulated(start, rate.unwrap_or(1).max(1)))
+        }
+        (Some(_), false) => Err(Failure::new(
+            "clock_not_simulated",
+            "--clock-rate works only on a directory made with `holdfast init --simulated-clock`",
+        )),
+    }
+}
+
+fn kek(config: &Config, dir: &DataDir) -> Result<Kek, Failure> {
+    match &config.kek {
+        None => Kek::from_file(&dir.kek()),
+        Some(KekSource::File(path)) => Kek::from_file(path),
+        Some(KekSource::Environment(variable)) => Kek::from_env(variable),
+    }
+    .map_err(|error| Failure::new(error.code(), error))
+}
+
+fn endpoint(webhook: &Webhook) -> Result<Endpoint, Failure> {
+    let secret =
+        data::read_limited(&webhook.secret_file, 4_096).map_err(|error| Failure::new("file", error))?;
+    let secret = zeroize::Zeroizing::new(
+        String::from_utf8(secret)
+            .map_err(|_| Failure::new("webhook_secret", "a webhook's secret is not text"))?,
+    );
+    Endpoint::new(&webhook.name, &webhook.url, &secret, &webhook.events)
+        .map_err(|error| Failure::new("webhook_invalid", error))
+}
+
+async fn serve(args: &ServeArgs) -> Result<bool, Failure> {
+    let dir = DataDir::new(&args.data);
+    let config = match &args.config {
+        Some(path) => Some(path.clone()),
+        None => Some(dir.config()).filter(|path| path.exists()),
+    };
+    let config = config.map_or_else(|| Ok(Config::default()), |path| Config::read(&path));
+    let config = config.map_err(|error| Failure::new("configuration_invalid", error))?;
+    let journal_error = |error: holdfast_journal::JournalError| Failure::new(error.code(), error);
+
+    let recovered = intake::recover(dir.path()).map_err(|error| Failure::new(error.code(), error))?;
+    let clock = clock(args, recovered.state.is_simulated(), recovered.state.time())?;
+    let fingerprint_key =
+        dir.read_fingerprint_key().map_err(|error| Failure::new("fingerprint_key", error))?;
+    let vault = Vault::open(&dir.vault(), &kek(&config, &dir)?).map_err(|e| Failure::new(e.code(), e))?;
+    let signal = Signal::new();
+    let reader = recovered.journal.reader().map_err(journal_error)?;
+    let (follower, views) =
+        Follower::start(dir.path(), reader, signal.clone()).map_err(|error| Failure::new("views", error))?;
+    let reader = recovered.journal.reader().map_err(journal_error)?;
+    let outbox = if config.webhooks.is_empty() {
+        None
+    } else {
+        let endpoints = config.webhooks.iter().map(endpoint).collect::<Result<_, _>>()?;
+        let roots = Roots::of_system().map_err(|error| Failure::new("tls_roots", error))?;
+        let readers = || recovered.journal.reader();
+        let started = Outbox::start(dir.path(), endpoints, &views, readers, &roots, Patience::default());
+        Some(started.map_err(|error| Failure::new("outbox", error))?)
+    };
+    let metrics = Arc::new(Metrics::default());
+    let options = intake::Options {
+        data: dir.path().to_owned(),
+        queue_max: config.limits.queue_max,
+        snapshot_every: config.snapshot_every,
+    };
+    let intake = Intake::start(options, recovered, clock.clone(), Arc::clone(&metrics), signal)
+        .map_err(|error| Failure::new("intake", error))?;
+
+    let address = args.listen.unwrap_or(config.listen);
+    let acceptor = Acceptor::bind(address, config.tls.as_ref(), config.limits.clone()).await;
+    let acceptor = match acceptor {
+        Ok(acceptor) => acceptor,
+        Err(error) => {
+            intake.stop();
+            return Err(Failure::new("listen", error));
+        }
+    };
+    let scheme = if acceptor.is_tls() { "https" } else { "http" };
+    let listening = acceptor.local_addr().unwrap_or(address);
+    if !acceptor.is_tls() && !listening.ip().is_loopback() {
+        tracing::warn!("listening without TLS beyond this machine: tokens can be read on the way");
+    }
+    let app = Arc::new(App {
+        intake: intake.clone(),
+        views,
+        journal: std::sync::Mutex::new(reader),
+        vault,
+        fingerprints: Fingerprinter::new(fingerprint_key),
+        clock,
+        limits: config.limits.clone(),
+        metrics,
+        outbox,
+        key_changes: tokio::sync::Mutex::new(()),
+        started: Instant::now(),
+    });
+    let router = http::router(Arc::clone(&app));
+    tracing::info!(url = %format!("{scheme}://{listening}"), pid = std::process::id(), "listening");
+
+    let mut terminate = signal_of(SignalKind::terminate())?;
+    let mut interrupt = signal_of(SignalKind::interrupt())?;
+    let watched = intake.clone();
+    let stop = async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return,
+                _ = interrupt.recv() => return,
+                () = tokio::time::sleep(WATCH_EVERY) => if watched.has_ended() { return },
+            }
+        }
+    };
+    http::serve(acceptor, router, stop).await;
+    let died = intake.has_ended();
+    if died {
+        tracing::error!("the writer's thread has ended: start the server again");
+    } else {
+        tracing::info!("stopping");
+    }
+    let stopping = intake.clone();
+    let stopped = tokio::task::spawn_blocking(move || stopping.stop()).await;
+    drop(follower);
+    drop(app);
+    Ok(!died && stopped.is_ok())
+}
+
+fn signal_of(kind: SignalKind) -> Result<tokio::signal::unix::Signal, Failure> {
+    signal(kind).map_err(|error| Failure::new("signal", error))
+}

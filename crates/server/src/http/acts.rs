@@ -1,0 +1,295 @@
+//! What operators sign: acts that loosen, and the history that they vouch for. Signatures are verified here; whether
+//! they suffice is the core's to judge.
+
+use axum::extract::State;
+use holdfast_decision::acts::{Act, Digest};
+use holdfast_decision::command::{
+    Command, ImportedAccount, ImportedAddress, ImportedApiKey, ImportedWithdrawal, OperatorAct, OperatorKey,
+    OperatorSignature, PolicySource, Scopes,
+};
+use holdfast_decision::reason::Refusal;
+use holdfast_values::texts::OperatorText;
+use holdfast_values::{Amount, Name, Timestamp, UsdCents};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
+
+use crate::exchange;
+use crate::fingerprint::Fingerprinter;
+use crate::problem::Problem;
+use crate::record::unhex;
+
+use super::Shared;
+use super::body::{self, Raw, SignedJson};
+use super::reply::{At, Recorded};
+
+/// The most signatures under one act.
+const SIGNATURES_MAX: usize = 16;
+/// The most parts that one manifest lists.
+const PARTS_MAX: usize = 10_000;
+
+/// An act of the exchange's staff.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ActBody {
+    /// The signed text, holdfast-operator/v1, byte for byte.
+    text: String,
+    /// Who signed it.
+    signatures: Vec<SignatureBody>,
+    /// The document whose SHA-256 the text carries: the configuration (TOML), the policy pack (a JSON object of file
+    /// names and texts) or the manifest of an import (SHA-256 digests in hex, one a line).
+    #[serde(default)]
+    payload: Option<String>,
+}
+
+/// One operator's signature over the SHA-256 of the text.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SignatureBody {
+    /// The operator's name.
+    operator: String,
+    /// Ed25519, base64url without padding.
+    signature: String,
+}
+
+fn act(text: &OperatorText, payload: Option<&str>) -> Result<Act, Problem> {
+    let (name, target, detail) = (text.act.as_str(), text.target.as_str(), text.detail.as_str());
+    let unknown = || Problem::new("operator_act_unknown").field("text");
+    let invalid = |error: String| Problem::new("operator_payload_invalid").field("payload").detail(error);
+    let act = match (text.payload, payload) {
+        (None, None) => Act::parse(name, target, detail).ok_or_else(unknown)?,
+        (None, Some(_)) => return Err(Problem::new("operator_payload_unexpected").field("payload")),
+        (Some(_), None) => return Err(Problem::new("operator_payload_missing").field("payload")),
+        (Some(digest), Some(payload)) => {
+            if <[u8; 32]>::from(Sha256::digest(payload.as_bytes())) != digest {
+                return Err(Problem::new("operator_payload_differs").field("payload"));
+            }
+            match name {
+                "configure" => {
+                    let configuration =
+                        exchange::parse(payload).map_err(|error| invalid(error.to_string()))?;
+                    Act::Configure(Box::new(configuration))
+                }
+                "activate_policy" => {
+                    let pack = holdfast_cedar::compile_pack(&pack_files(payload).map_err(invalid)?)
+                        .map_err(|error| invalid(error.to_string()))?;
+                    let (hash, files, program) = (pack.hash, pack.files, pack.program.to_bytes());
+                    Act::ActivatePolicy(Box::new(PolicySource { hash, files, program }))
+                }
+                "import" => Act::Import(manifest(payload).map_err(invalid)?),
+                _ => return Err(unknown()),
+            }
+        }
+    };
+    let lines = act.lines();
+    if lines.act == name && lines.target == target && lines.detail == detail {
+        Ok(act)
+    } else {
+        Err(unknown()
+            .detail(format!("this act reads `target: {}` and `detail: {}`", lines.target, lines.detail)))
+    }
+}
+
+/// A pack as a payload: `{"name.cedar": "text", ...}`.
+fn pack_files(payload: &str) -> Result<Vec<(String, String)>, String> {
+    let files: std::collections::BTreeMap<String, String> =
+        serde_json::from_str(payload).map_err(|error| error.to_string())?;
+    Ok(files.into_iter().collect())
+}
+
+fn manifest(payload: &str) -> Result<Vec<Digest>, String> {
+    let digests: Option<Vec<Digest>> = payload.lines().map(|line| unhex(line).map(Digest)).collect();
+    let digests = digests.ok_or("a manifest has SHA-256 digests in hex, one a line")?;
+    if digests.is_empty() || digests.len() > PARTS_MAX {
+        return Err(format!("a manifest lists 1 to {PARTS_MAX} parts"));
+    }
+    Ok(digests)
+}
+
+#[utoipa::path(
+    post, path = "/v1/operator-acts", tag = "controls", summary = "Carry out what operators signed",
+    request_body = ActBody,
+    responses((status = 200, body = Recorded), (status = "4XX", description = "Refused: nothing changed")),
+)]
+pub(super) async fn operator_act(
+    State(app): State<Shared>,
+    SignedJson(body): SignedJson<ActBody>,
+) -> Result<At<Recorded>, Problem> {
+    let published = app.intake.published();
+    // Compiling a pack takes a while: not on a thread that answers requests.
+    let prepare = move || {
+        let text = OperatorText::parse(body.text.as_bytes())
+            .map_err(|error| Problem::new("operator_text_malformed").field("text").detail(error))?;
+        let signatures = verify(&published.operators, &text, &body.signatures)?;
+        let act = act(&text, body.payload.as_deref())?;
+        Ok::<_, Problem>(Command::OperatorAct(Box::new(OperatorAct {
+            text: text.to_string(),
+            signatures,
+            act,
+        })))
+    };
+    let command = tokio::task::spawn_blocking(prepare).await.map_err(|_| Problem::new("internal"))??;
+    super::accounts::record(&app, command).await
+}
+
+fn verify(
+    operators: &std::collections::BTreeMap<Name, [u8; 32]>,
+    text: &OperatorText,
+    given: &[SignatureBody],
+) -> Result<Vec<OperatorSignature>, Problem> {
+    if given.len() > SIGNATURES_MAX {
+        return Err(Problem::new("too_many_items").field("signatures"));
+    }
+    let digest = text.digest().0;
+    let mut signatures: Vec<OperatorSignature> = Vec::with_capacity(given.len());
+    for signature in given {
+        let field = || format!("signatures.{}", signature.operator);
+        let name: Name = body::id("signatures.operator", &signature.operator)?;
+        let public_key = *operators
+            .get(&name)
+            .ok_or_else(|| Problem::refused(Refusal::OperatorUnknown, "").field(field()))?;
+        let bytes = holdfast_authn::operator::parse_operator_signature(&signature.signature)
+            .map_err(|error| Problem::new(error.code()).field(field()).detail(error))?;
+        holdfast_authn::verify_operator(&public_key, &digest, &bytes)
+            .map_err(|error| Problem::new(error.code()).field(field()).detail(error))?;
+        if signatures
+            .iter()
+            .any(|other| other.operator.name == name || other.operator.public_key == public_key)
+        {
+            return Err(Problem::new("operator_signature_repeated").field(field()));
+        }
+        signatures.push(OperatorSignature { operator: OperatorKey { name, public_key }, signature: bytes });
+    }
+    Ok(signatures)
+}
+
+/// One account with its history: a line of a part of an import.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImportLine {
+    account: String,
+    tier: String,
+    opened_at: String,
+    #[serde(default)]
+    api_keys: Vec<ImportKey>,
+    #[serde(default)]
+    addresses: Vec<ImportAddress>,
+    /// What it withdrew in the last 30 days, oldest first.
+    #[serde(default)]
+    withdrawals: Vec<ImportWithdrawal>,
+}
+
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ImportKey {
+    id: String,
+    scopes: Vec<String>,
+    #[serde(default)]
+    ip_allowlist: Vec<String>,
+    created_at: String,
+}
+
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ImportAddress {
+    network: String,
+    address: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    memo: Option<String>,
+    first_recorded_at: String,
+}
+
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ImportWithdrawal {
+    at: String,
+    usd: String,
+}
+
+/// Reads a part of an import: JSON lines, one account each.
+///
+/// # Errors
+/// `import_chunk_invalid`, naming the line.
+pub fn chunk_accounts(bytes: &[u8], fingerprints: &Fingerprinter) -> Result<Vec<ImportedAccount>, Problem> {
+    let text = core::str::from_utf8(bytes)
+        .map_err(|_| Problem::new("import_chunk_invalid").detail("the part is not UTF-8"))?;
+    let mut accounts = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let place = |detail: String| {
+            Problem::new("import_chunk_invalid")
+                .detail(format!("line {}: {detail}", number.saturating_add(1)))
+        };
+        let line: ImportLine = serde_json::from_str(line).map_err(|error| place(error.to_string()))?;
+        accounts.push(imported(line, fingerprints).map_err(|problem| place(problem.message()))?);
+    }
+    if accounts.is_empty() || accounts.len() > holdfast_decision::IMPORT_MAX {
+        let detail = format!("a part has 1 to {} accounts", holdfast_decision::IMPORT_MAX);
+        return Err(Problem::new("import_chunk_invalid").detail(detail));
+    }
+    Ok(accounts)
+}
+
+fn time(field: &str, text: &str) -> Result<Timestamp, Problem> {
+    Timestamp::parse(text).map_err(|error| Problem::new("import_chunk_invalid").field(field).detail(error))
+}
+
+fn imported(line: ImportLine, fingerprints: &Fingerprinter) -> Result<ImportedAccount, Problem> {
+    let key = |key: &ImportKey| {
+        let scope = |name: &String| match name.as_str() {
+            "read" => Ok(Scopes::READ.0),
+            "trade" => Ok(Scopes::TRADE.0),
+            "withdraw" => Ok(Scopes::WITHDRAW.0),
+            "transfer" => Ok(Scopes::TRANSFER.0),
+            _ => Err(Problem::new("import_chunk_invalid").field("api_keys.scopes").detail("no such scope")),
+        };
+        let scopes = key.scopes.iter().map(scope).try_fold(0, |all, one| one.map(|one| all | one))?;
+        let ip = |text: &String| body::ip("api_keys.ip_allowlist", text).map(|ip| fingerprints.ip(ip));
+        Ok::<_, Problem>(ImportedApiKey {
+            key: fingerprints.api_key(&body::id("api_keys.id", &key.id)?),
+            scopes: Scopes(scopes),
+            ip_allowlist: key.ip_allowlist.iter().map(ip).collect::<Result<_, _>>()?,
+            created_at: time("api_keys.created_at", &key.created_at)?,
+        })
+    };
+    let address = |address: &ImportAddress| {
+        let network = body::network("addresses.network", &address.network)?;
+        let destination = body::destination(network, &address.address, address.memo.as_deref())?;
+        Ok::<_, Problem>(ImportedAddress {
+            destination: fingerprints.destination(&destination),
+            first_recorded_at: time("addresses.first_recorded_at", &address.first_recorded_at)?,
+        })
+    };
+    let withdrawal = |withdrawal: &ImportWithdrawal| {
+        let cents = Amount::parse(&withdrawal.usd, 2)
+            .map_err(|error| Problem::new("import_chunk_invalid").field("withdrawals.usd").detail(error))?;
+        Ok::<_, Problem>(ImportedWithdrawal {
+            at: time("withdrawals.at", &withdrawal.at)?,
+            usd_cents: UsdCents(u64::try_from(cents.base_units()).unwrap_or(u64::MAX)),
+        })
+    };
+    Ok(ImportedAccount {
+        account: body::id("account", &line.account)?,
+        tier: body::id("tier", &line.tier)?,
+        opened_at: time("opened_at", &line.opened_at)?,
+        api_keys: line.api_keys.iter().map(key).collect::<Result<_, _>>()?,
+        addresses: line.addresses.iter().map(address).collect::<Result<_, _>>()?,
+        withdrawals: line.withdrawals.iter().map(withdrawal).collect::<Result<_, _>>()?,
+    })
+}
+
+#[utoipa::path(
+    post, path = "/v1/imports", tag = "controls", summary = "One part of an import that operators have signed",
+    description = "JSON lines, one account each, byte for byte the part whose SHA-256 the signed manifest lists.",
+    request_body(content = String, content_type = "application/x-ndjson"),
+    responses((status = 200, body = Recorded), (status = "4XX", description = "Refused: nothing changed")),
+)]
+pub(super) async fn import(State(app): State<Shared>, Raw(bytes): Raw) -> Result<At<Recorded>, Problem> {
+    let reading = std::sync::Arc::clone(&app);
+    let read = move || {
+        let accounts = chunk_accounts(&bytes, &reading.fingerprints)?;
+        let digest = Sha256::digest(&bytes).into();
+        Ok::<_, Problem>(Command::ImportChunk { digest, accounts })
+    };
+    let command = tokio::task::spawn_blocking(read).await.map_err(|_| Problem::new("internal"))??;
+    super::accounts::record(&app, command).await
+}

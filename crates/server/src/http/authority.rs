@@ -1,0 +1,165 @@
+//! Who may ask for what: one table. A route that is not in it is refused, so that none can be forgotten.
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use holdfast_decision::command::TokenScopes;
+use holdfast_values::Name;
+
+use crate::problem::Problem;
+
+use super::Shared;
+
+/// What a route needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// Nothing: no token.
+    Open,
+    /// A token with at least one of these scopes.
+    Any(TokenScopes),
+}
+
+const READ: Rule = Rule::Any(TokenScopes::READ.with(TokenScopes::SERVICE));
+const SERVICE: Rule = Rule::Any(TokenScopes::SERVICE);
+const PRICES: Rule = Rule::Any(TokenScopes::PRICES);
+/// Tightening: anyone trusted may.
+const TIGHTEN: Rule = Rule::Any(TokenScopes::SERVICE.with(TokenScopes::HALT));
+/// What operators signed: whose token brings it does not matter.
+const SIGNED: Rule =
+    Rule::Any(TokenScopes::READ.with(TokenScopes::SERVICE).with(TokenScopes::HALT).with(TokenScopes::PRICES));
+
+/// Method, route, rule. No token can loosen anything: what loosens is signed by operators and goes through
+/// `/v1/operator-acts`.
+pub const AUTHORITY: &[(&str, &str, Rule)] = &[
+    ("GET", "/health", Rule::Open),
+    ("GET", "/ready", Rule::Open),
+    ("GET", "/metrics", READ),
+    ("GET", "/openapi.json", Rule::Open),
+    ("POST", "/v1/withdrawals", SERVICE),
+    ("GET", "/v1/withdrawals", READ),
+    ("GET", "/v1/withdrawals/{id}", READ),
+    ("POST", "/v1/withdrawals/{id}/cancel", SERVICE),
+    ("POST", "/v1/withdrawals/{id}/one-time-code", SERVICE),
+    ("POST", "/v1/withdrawals/{id}/deny", TIGHTEN),
+    ("GET", "/v1/withdrawals/{id}/text", READ),
+    ("GET", "/v1/withdrawals/{id}/decisions", READ),
+    ("POST", "/v1/accounts", SERVICE),
+    ("GET", "/v1/accounts/{id}", READ),
+    ("POST", "/v1/accounts/{id}/freeze", TIGHTEN),
+    ("POST", "/v1/accounts/{id}/limits", SERVICE),
+    ("POST", "/v1/accounts/{id}/security-changes", SERVICE),
+    ("POST", "/v1/accounts/{id}/addresses", SERVICE),
+    ("DELETE", "/v1/accounts/{id}/addresses", SERVICE),
+    ("POST", "/v1/accounts/{id}/addresses/notice-delivered", SERVICE),
+    ("PUT", "/v1/accounts/{id}/api-keys/{key}", SERVICE),
+    ("DELETE", "/v1/accounts/{id}/api-keys/{key}", SERVICE),
+    ("PUT", "/v1/prices", PRICES),
+    ("POST", "/v1/halts", TIGHTEN),
+    ("GET", "/v1/halts", READ),
+    ("GET", "/v1/cases", READ),
+    ("POST", "/v1/operator-acts", SIGNED),
+    ("POST", "/v1/imports", SERVICE),
+    ("GET", "/v1/operators", READ),
+    ("GET", "/v1/policy", READ),
+    ("GET", "/v1/buckets", READ),
+    ("DELETE", "/v1/tokens/{client}", TIGHTEN),
+];
+
+/// Whose request it is.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The client that the token belongs to.
+    pub client: Name,
+}
+
+/// Looks up the rule of a route. `HEAD` is `GET`.
+fn rule(method: &Method, route: &str) -> Option<Rule> {
+    let method = if *method == Method::HEAD { "GET" } else { method.as_str() };
+    AUTHORITY.iter().find(|row| row.0 == method && row.1 == route).map(|row| row.2)
+}
+
+/// Lets a request through to its handler if its token may ask for that.
+pub(super) async fn check(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let Some(rule) = route.and_then(|route| rule(request.method(), route)) else {
+        // Known path, other method: the router says which it is, after a token was shown.
+        return match caller(&app, &request) {
+            Ok(_) => Problem::new("method_not_allowed").into_response(),
+            Err(problem) => problem.into_response(),
+        };
+    };
+    let Rule::Any(scopes) = rule else { return next.run(request).await };
+    let (caller, has) = match caller(&app, &request) {
+        Ok(found) => found,
+        Err(problem) => return problem.into_response(),
+    };
+    let mut response = if has.0 & scopes.0 == 0 {
+        Problem::new("scope_missing").detail(format!("one of: {}", scope_names(scopes))).into_response()
+    } else {
+        request.extensions_mut().insert(caller.clone());
+        next.run(request).await
+    };
+    response.extensions_mut().insert(caller);
+    response
+}
+
+fn caller(app: &Shared, request: &Request) -> Result<(Caller, TokenScopes), Problem> {
+    let header = request.headers().get(header::AUTHORIZATION).ok_or(Problem::new("token_missing"))?;
+    let token = header
+        .to_str()
+        .ok()
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .ok_or(Problem::new("token_missing"))?;
+    // The hash is looked up, so the time it takes says nothing about the token.
+    let hash = token_hash(token);
+    let published = app.intake.published();
+    let spec = published.tokens.get(&hash).ok_or(Problem::new("token_unknown_or_revoked"))?;
+    Ok((Caller { client: spec.client.clone() }, spec.scopes))
+}
+
+/// What State knows of a token.
+pub fn token_hash(token: &str) -> [u8; 32] {
+    *blake3::hash(token.as_bytes()).as_bytes()
+}
+
+/// The names of a set of scopes.
+pub fn scope_names(scopes: TokenScopes) -> String {
+    let names = [
+        (TokenScopes::READ, "read"),
+        (TokenScopes::SERVICE, "service"),
+        (TokenScopes::PRICES, "prices"),
+        (TokenScopes::HALT, "halt"),
+    ];
+    let set: Vec<&str> =
+        names.into_iter().filter(|(s, _)| scopes.contains(*s)).map(|(_, name)| name).collect();
+    set.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_route_is_open_but_these() {
+        let open: Vec<&str> = AUTHORITY.iter().filter(|row| row.2 == Rule::Open).map(|row| row.1).collect();
+        assert_eq!(open, ["/health", "/ready", "/openapi.json"]);
+    }
+
+    #[test]
+    fn every_operation_of_the_interface_stands_in_the_table() {
+        let document = crate::http::document();
+        let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+        let mut routes = Vec::new();
+        for (path, operations) in document["paths"].as_object().unwrap() {
+            for method in operations.as_object().unwrap().keys() {
+                routes.push((method.to_uppercase(), path.clone()));
+            }
+        }
+        let mut table: Vec<_> =
+            AUTHORITY.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
+        routes.sort();
+        table.sort();
+        assert_eq!(routes, table);
+    }
+}

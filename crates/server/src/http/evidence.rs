@@ -1,0 +1,266 @@
+//! The customer's signed API request: read and verified here, judged by the core.
+//!
+//! What is malformed or does not verify is refused and never journaled. What depends on State (revision, revocation,
+//! scope, origin, time window, replay) goes into the command for `decide`.
+
+use holdfast_authn::{Dialect, KeyMaterial, RawRequest, RequestError, Verified};
+use holdfast_decision::command::ApiEvidence;
+use holdfast_values::{AccountId, AssetSymbol, Destination, Fingerprint, Micros, Name, Network, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+use crate::problem::Problem;
+use crate::vault::{PURPOSE_BYTES_MAX, Vault, VaultError};
+
+use super::{Shared, body};
+
+/// What the raw request is sealed for.
+const PURPOSE: &str = "api-request";
+
+/// The customer's own signed API request, byte for byte as it arrived at the exchange.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ApiRequestBody {
+    /// How it is signed: `binance`.
+    #[schema(example = "binance")]
+    dialect: String,
+    /// `POST`.
+    #[schema(example = "POST")]
+    method: String,
+    /// The path, without query.
+    #[schema(example = "/sapi/v1/capital/withdraw/apply")]
+    path: String,
+    /// What follows the `?`, undecoded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    query: Option<String>,
+    /// The same in base64, if it is not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    query_base64: Option<String>,
+    /// The body, undecoded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+    /// The same in base64, if it is not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    body_base64: Option<String>,
+    /// Names and values; those that matter to the dialect suffice.
+    headers: Vec<(String, String)>,
+    /// Where it came from, as the exchange's edge saw it.
+    #[schema(example = "203.0.113.7")]
+    client_ip: String,
+}
+
+/// What came with a withdrawal, proven as far as bytes go.
+pub(super) enum Proven {
+    /// A session.
+    Session { one_time_code: bool },
+    /// A signed request that verified.
+    ApiRequest(Box<ProvenRequest>),
+}
+
+/// A verified request and what it asks for.
+pub(super) struct ProvenRequest {
+    key: Fingerprint,
+    revision: u32,
+    signed_at: Timestamp,
+    window: Micros,
+    request: Fingerprint,
+    ip: Fingerprint,
+    verifier: u16,
+    sealed: Vec<u8>,
+    asset: AssetSymbol,
+    network: Network,
+    address: Box<str>,
+    tag: Option<Box<str>>,
+    /// The amount as it was signed.
+    pub(super) amount: String,
+}
+
+const DIFFERS_ASSET: u8 = 1;
+const DIFFERS_NETWORK: u8 = 2;
+const DIFFERS_ADDRESS: u8 = 4;
+const DIFFERS_AMOUNT: u8 = 8;
+const DIFFERS_MEMO: u8 = 16;
+
+impl ProvenRequest {
+    /// The evidence for the core: where the signed request says something else than the withdrawal.
+    pub(super) fn judge(
+        self,
+        asset: &AssetSymbol,
+        destination: &Destination,
+        same_amount: bool,
+    ) -> ApiEvidence {
+        let mut differs = 0;
+        if self.asset != *asset {
+            differs |= DIFFERS_ASSET;
+        }
+        if self.network != destination.network() {
+            differs |= DIFFERS_NETWORK;
+        }
+        // With the tag first: some addresses carry one inside.
+        let network = destination.network();
+        let said = Destination::parse(network, &self.address, self.tag.as_deref());
+        let said = said.or_else(|_| Destination::parse(network, &self.address, None));
+        match said {
+            Ok(said) if said == *destination => {}
+            Ok(said) if said.address() == destination.address() => differs |= DIFFERS_MEMO,
+            _ => differs |= DIFFERS_ADDRESS,
+        }
+        // A tag that this address cannot take was signed nevertheless.
+        if self.tag.is_some() && destination.memo().is_none() {
+            differs |= DIFFERS_MEMO;
+        }
+        if !same_amount {
+            differs |= DIFFERS_AMOUNT;
+        }
+        ApiEvidence {
+            key: self.key,
+            revision: self.revision,
+            signed_at: self.signed_at,
+            window: self.window,
+            request: self.request,
+            ip: self.ip,
+            differs,
+            verifier: self.verifier,
+            sealed: self.sealed,
+        }
+    }
+}
+
+fn bytes(field: &str, text: Option<&str>, base64: Option<&str>) -> Result<Vec<u8>, Problem> {
+    match (text, base64) {
+        (Some(_), Some(_)) => {
+            Err(Problem::new("body_invalid").field(field).detail("give it as text or in base64, not both"))
+        }
+        (Some(text), None) => Ok(text.as_bytes().to_vec()),
+        (None, Some(base64)) => body::base64(field, base64),
+        (None, None) => Ok(Vec::new()),
+    }
+}
+
+fn refused(app: &Shared, error: RequestError) -> Problem {
+    app.metrics.evidence_refused.increment();
+    Problem::new(error.code()).field("channel.api_request").detail(error)
+}
+
+/// Reads, verifies and seals a signed request. Blocks: the vault is a file.
+pub(super) fn prove(app: &Shared, account: &AccountId, request: &ApiRequestBody) -> Result<Proven, Problem> {
+    let dialect = Dialect::from_name(&request.dialect)
+        .ok_or(Problem::new("dialect_unknown").field("channel.api_request.dialect"))?;
+    let ip = body::ip("channel.api_request.client_ip", &request.client_ip)?;
+    let query =
+        bytes("channel.api_request.query", request.query.as_deref(), request.query_base64.as_deref())?;
+    let body = bytes("channel.api_request.body", request.body.as_deref(), request.body_base64.as_deref())?;
+    let headers: Vec<(&str, &str)> =
+        request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let raw = RawRequest {
+        method: &request.method,
+        path: &request.path,
+        raw_query: &query,
+        raw_body: &body,
+        headers: &headers,
+    };
+    let signed = holdfast_authn::parse(dialect, &raw).map_err(|error| refused(app, error))?;
+    let (revision, verified) = verify(app, account, &signed)?;
+    let sealed = serde_json::to_vec(request).map_err(|_| Problem::new("internal"))?;
+    let sealed = app.vault.seal(account, PURPOSE, &sealed).map_err(|error| vault_problem(&error))?;
+    Ok(Proven::ApiRequest(Box::new(ProvenRequest {
+        key: app.fingerprints.api_key(&verified.api_key),
+        revision,
+        signed_at: verified.signed_at,
+        window: verified.window,
+        request: app.fingerprints.request(&verified.request_digest),
+        ip: app.fingerprints.ip(ip),
+        verifier: verified.verifier_version,
+        sealed,
+        asset: verified.asset,
+        network: verified.network,
+        address: verified.address,
+        tag: verified.tag,
+        amount: verified.amount_text.into_string(),
+    })))
+}
+
+/// Tries the key's revisions, newest first: which of them counts is the core's to judge.
+fn verify(
+    app: &Shared,
+    account: &AccountId,
+    signed: &holdfast_authn::SignedRequest,
+) -> Result<(u32, Verified), Problem> {
+    let stored = StoredKeys::read(&app.vault, account, signed.api_key())?;
+    let mut first: Option<RequestError> = None;
+    for stored in stored.0.iter().rev() {
+        let Some(material) = stored.material() else { continue };
+        match holdfast_authn::verify(signed, &material) {
+            Ok(verified) => return Ok((stored.revision, verified)),
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    Err(first
+        .map_or(Problem::new("api_key_not_stored").field("channel.api_request"), |error| refused(app, error)))
+}
+
+/// What the vault holds of one API key: its last two revisions. The newest may be ahead of State for a moment.
+#[derive(Default, Deserialize, Serialize)]
+pub(super) struct StoredKeys(pub(super) Vec<StoredKey>);
+
+/// One revision of a key.
+#[derive(Deserialize, Serialize)]
+pub(super) struct StoredKey {
+    pub(super) revision: u32,
+    pub(super) algorithm: Algorithm,
+    /// The secret as the customer has it, or the public key in PEM.
+    pub(super) material: Zeroizing<String>,
+}
+
+/// What a key's requests are signed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Algorithm {
+    /// HMAC with SHA-256 under a shared secret.
+    HmacSha256,
+    /// Ed25519.
+    Ed25519,
+    /// RSA PKCS#1 v1.5 with SHA-256, 2048 to 4096 bits.
+    Rsa,
+}
+
+impl StoredKey {
+    fn material(&self) -> Option<KeyMaterial> {
+        match self.algorithm {
+            Algorithm::HmacSha256 => KeyMaterial::hmac_sha256(self.material.as_bytes()).ok(),
+            Algorithm::Ed25519 | Algorithm::Rsa => KeyMaterial::from_public_key_pem(&self.material).ok(),
+        }
+    }
+}
+
+impl StoredKeys {
+    fn name(key: &Name) -> String {
+        let mut name = format!("api-key/{key}");
+        name.truncate(PURPOSE_BYTES_MAX);
+        name
+    }
+
+    /// What the vault holds of a key; nothing if it never heard of it. Blocks.
+    pub(super) fn read(vault: &Vault, account: &AccountId, key: &Name) -> Result<Self, Problem> {
+        match vault.get_secret(account, &Self::name(key)) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| Problem::new("internal")),
+            Err(VaultError::SecretMissing | VaultError::UnknownAccount | VaultError::Destroyed) => {
+                Ok(Self::default())
+            }
+            Err(error) => Err(vault_problem(&error)),
+        }
+    }
+
+    /// Keeps them, durably. Blocks.
+    pub(super) fn write(&self, vault: &Vault, account: &AccountId, key: &Name) -> Result<(), Problem> {
+        let bytes = Zeroizing::new(serde_json::to_vec(self).map_err(|_| Problem::new("internal"))?);
+        vault.put_secret(account, &Self::name(key), &bytes).map_err(|error| vault_problem(&error))
+    }
+}
+
+/// A failure of the vault, told without a word about what lies in it.
+fn vault_problem(error: &VaultError) -> Problem {
+    tracing::error!(code = error.code(), %error, "the vault");
+    Problem::new("vault_unavailable").detail(error.code())
+}

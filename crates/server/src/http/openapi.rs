@@ -1,0 +1,50 @@
+//! The interface as an OpenAPI 3.1 document, made from the handlers. `api/openapi.json` is a copy that a test compares.
+
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use super::{accounts, acts, controls, keys, lists, meta, withdrawals};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Holdfast",
+        description = "May this withdrawal leave now, and on whose word? Amounts are decimal texts, times RFC 3339 in \
+                       UTC, refusals application/problem+json with the codes of docs/problems.md."
+    ),
+    paths(
+        withdrawals::create, lists::withdrawals, withdrawals::get, withdrawals::cancel, withdrawals::one_time_code,
+        withdrawals::deny, withdrawals::text, lists::decisions, accounts::open, accounts::get, accounts::freeze,
+        accounts::lower_limits, accounts::security_change, accounts::add_address, accounts::remove_address,
+        accounts::notice_delivered, keys::put, keys::revoke, controls::set_prices, controls::halt, controls::halts,
+        lists::cases, acts::operator_act, acts::import, controls::operators, controls::policy, controls::buckets,
+        controls::revoke_token, meta::health, meta::ready, meta::metrics, meta::openapi,
+    ),
+    modifiers(&Token),
+    security(("token" = [])),
+    tags(
+        (name = "withdrawals", description = "What may leave."),
+        (name = "accounts", description = "Whose money it is, and how it is protected."),
+        (name = "controls", description = "Prices, halts, operators' acts, and what decides at the moment."),
+        (name = "meta", description = "The server itself."),
+    ),
+)]
+struct Interface;
+
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("hf_...").build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The document.
+#[must_use]
+pub fn document() -> String {
+    let mut text = Interface::openapi().to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}

@@ -1,0 +1,324 @@
+//! Every way in which a request can be refused, as one table: stable code, HTTP status, title. `docs/problems.md` is
+//! printed from it. On the wire they are RFC 9457 problem details.
+//!
+//! No problem repeats a secret; what it repeats of the request is what its sender wrote.
+
+use core::fmt::Write as _;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use holdfast_decision::reason::Refusal;
+use serde::Serialize;
+
+/// One row: code, status, title.
+type Row = (&'static str, u16, &'static str);
+
+/// What the edge refuses. The core's refusals are in [`Refusal`]; [`refusal_status`] gives their status.
+const TABLE: &[Row] = &[
+    // The request as such.
+    ("malformed_json", 400, "The body is not JSON."),
+    ("body_invalid", 422, "The body is JSON, but not of the form that this operation takes."),
+    ("body_too_large", 413, "The body is larger than this operation takes."),
+    ("unsupported_media_type", 415, "Send the body as application/json."),
+    ("request_timeout", 408, "The request did not arrive in time."),
+    ("query_invalid", 400, "The query does not read as this operation's parameters."),
+    ("path_invalid", 404, "There is nothing at this path: part of it is not an id of the right kind."),
+    ("not_found", 404, "There is nothing at this path."),
+    ("method_not_allowed", 405, "The path exists, but not for this method."),
+    ("cursor_invalid", 400, "The cursor is none that a list of this kind gave."),
+    ("idempotency_key_missing", 400, "Send an Idempotency-Key header: 1 to 128 visible ASCII characters."),
+    ("idempotency_key_invalid", 400, "An idempotency key has 1 to 128 visible ASCII characters."),
+    // Whose word it is.
+    ("token_missing", 401, "Send a token: `Authorization: Bearer hf_...`."),
+    ("token_unknown_or_revoked", 401, "The token is not one that is in use."),
+    ("scope_missing", 403, "The token does not have the scope that this operation needs."),
+    // Fields.
+    ("id_invalid", 422, "The text is not an id of this kind."),
+    ("asset_invalid", 422, "An asset symbol has 1 to 16 capital letters and digits."),
+    ("network_unknown", 422, "The network is none that Holdfast knows."),
+    ("amount_malformed", 422, "The amount is not a plain decimal number of this asset."),
+    ("amount_too_precise", 422, "The amount has more decimals than the asset."),
+    ("amount_too_large", 422, "The amount does not fit 128 bits of base units."),
+    ("price_malformed", 422, "A price is a plain decimal number of US dollars with at most six decimals."),
+    ("scope_invalid", 422, "A halt's scope is `overall`, `asset:SYMBOL`, `wallet:NAME` or `account:ID`."),
+    ("ip_invalid", 422, "The text is not an IP address."),
+    ("base64_invalid", 422, "The text is not base64 in its one spelling."),
+    ("too_many_items", 422, "The list has more items than one request may carry."),
+    ("dialect_unknown", 422, "Signed API requests of this dialect cannot be verified."),
+    // Destinations.
+    ("address_empty", 422, "The address is empty."),
+    ("address_length", 422, "The address has the wrong length."),
+    (
+        "address_encoding",
+        422,
+        "The address holds characters, or lacks a prefix, that this network's addresses have.",
+    ),
+    ("address_mixed_case", 422, "The address mixes upper and lower case."),
+    ("address_checksum", 422, "The checksum of the address does not fit."),
+    ("address_padding", 422, "The address ends in bits that no address has."),
+    ("address_network", 422, "The address belongs to another network."),
+    ("address_version", 422, "The text is no payable address on this network."),
+    ("address_private_key", 422, "This is a private key, not an address."),
+    ("address_not_payable", 422, "Coins sent to this address are lost."),
+    ("memo_invalid", 422, "The memo or tag is malformed."),
+    ("memo_not_supported", 422, "This kind of address takes no memo or tag."),
+    ("memo_conflict", 422, "The address carries a tag that differs from the one given."),
+    // The customer's signed API request.
+    ("request_too_large", 422, "A part of the signed request is longer than any real one."),
+    ("too_many_headers", 422, "The signed request has too many headers."),
+    ("too_many_parameters", 422, "The signed request has too many parameters."),
+    ("wrong_endpoint", 422, "The signed request is not one that withdraws."),
+    ("api_key_missing", 422, "The signed request carries no API key."),
+    ("api_key_repeated", 422, "The signed request carries its API key more than once."),
+    ("api_key_malformed", 422, "The API key is not the name of one."),
+    ("malformed_parameter", 422, "A parameter of the signed request cannot be read in exactly one way."),
+    ("unknown_parameter", 422, "A parameter of the signed request is none that the endpoint takes."),
+    ("duplicate_parameter", 422, "A parameter of the signed request is repeated."),
+    ("parameter_missing", 422, "A parameter of the signed request is missing."),
+    ("parameter_invalid", 422, "A parameter of the signed request is not of its kind."),
+    ("parameters_split", 422, "The signed request splits its parameters between query and body."),
+    ("signature_missing", 422, "The API request is not signed."),
+    ("signature_not_last", 422, "The signature must be the last parameter of the signed request."),
+    ("signature_invalid", 422, "The signature does not fit the API request and the key."),
+    ("timestamp_missing", 422, "The signed request has no timestamp."),
+    ("timestamp_invalid", 422, "The timestamp of the signed request is none."),
+    ("window_invalid", 422, "The signed request wants to be valid for too long."),
+    ("network_missing", 422, "The signed request names no network, and the asset lives on several."),
+    ("api_key_not_stored", 422, "Holdfast holds no key material for this API key."),
+    // Key material.
+    ("key_pem_invalid", 422, "Give the public key as PEM (SubjectPublicKeyInfo)."),
+    ("key_is_private", 422, "This is a private key: give its public half."),
+    ("key_algorithm_unsupported", 422, "Keys of this algorithm cannot be used."),
+    ("key_rsa_size", 422, "RSA keys must have 2048 to 4096 bits."),
+    ("key_ed25519_weak", 422, "This is not a usable Ed25519 public key."),
+    ("key_hmac_length", 422, "An HMAC secret has 16 to 256 bytes."),
+    ("key_algorithm_mismatch", 422, "The key is not of the algorithm that was named."),
+    // Operators.
+    ("operator_text_malformed", 422, "The text is not in the form of holdfast-operator/v1."),
+    ("operator_act_unknown", 422, "The text names no act that exists, or not in its one spelling."),
+    ("operator_payload_missing", 422, "The act needs its payload."),
+    ("operator_payload_unexpected", 422, "The act takes no payload."),
+    ("operator_payload_invalid", 422, "The payload is not what the act takes."),
+    ("operator_payload_differs", 422, "The payload is not the one whose digest was signed."),
+    ("operator_key_malformed", 422, "The public key is not 32 bytes in base64url."),
+    ("operator_signature_malformed", 422, "The signature is not 64 bytes in base64url."),
+    ("operator_signature_invalid", 422, "The signature is not this operator's over this text."),
+    ("operator_signature_repeated", 422, "The same operator signed twice: each counts once."),
+    ("import_chunk_invalid", 422, "The part of the import does not read as one."),
+    // What there is.
+    ("withdrawal_not_found", 404, "There is no withdrawal of this id."),
+    ("account_not_found", 404, "There is no account of this id."),
+    // Bad days.
+    ("overloaded", 503, "Too many requests are waiting: try again after the time in Retry-After."),
+    (
+        "journal_unavailable",
+        503,
+        "The journal cannot be written: nothing is decided until it can. Lists are still answered.",
+    ),
+    ("shutting_down", 503, "The server is stopping: try again after the time in Retry-After."),
+    ("views_behind", 503, "The lists have not reached that sequence yet: try again."),
+    ("views_unavailable", 503, "The lists cannot be read at the moment."),
+    ("vault_unavailable", 503, "Secrets cannot be read or written at the moment."),
+    ("outcome_unknown", 504, "No answer came in time. Ask again with the same idempotency key."),
+    ("internal", 500, "Holdfast failed to answer. The log has the request's id."),
+];
+
+/// The status of a refusal of the core.
+#[must_use]
+pub const fn refusal_status(refusal: Refusal) -> u16 {
+    match refusal {
+        Refusal::AccountUnknown
+        | Refusal::WithdrawalUnknown
+        | Refusal::ApiKeyUnknown
+        | Refusal::AddressUnknown
+        | Refusal::CaseUnknown
+        | Refusal::TokenUnknown => 404,
+        Refusal::AccountExists
+        | Refusal::WithdrawalExists
+        | Refusal::NotAwaitingFactor
+        | Refusal::ApiKeyForeign
+        | Refusal::OperatorExists
+        | Refusal::NotHalted
+        | Refusal::NotFrozen
+        | Refusal::TokenExists
+        | Refusal::TextUsed
+        | Refusal::ClockNotSuspect
+        | Refusal::AlreadyInitialised
+        | Refusal::NotInitialised => 409,
+        Refusal::WithdrawalForeign | Refusal::NotTighter | Refusal::SignaturesInsufficient => 403,
+        _ => 422,
+    }
+}
+
+/// Every code that an answer can carry, sorted: code, status, title.
+#[must_use]
+pub fn all() -> Vec<(&'static str, u16, &'static str)> {
+    let refusals = Refusal::ALL.iter().map(|r| (r.code(), refusal_status(*r), r.sentence()));
+    let mut rows: Vec<_> = TABLE.iter().copied().chain(refusals).collect();
+    rows.sort_unstable();
+    rows
+}
+
+/// `docs/problems.md`.
+#[must_use]
+pub fn document() -> String {
+    let mut text = String::from(
+        "# Problems\n\nWhat Holdfast refuses, it refuses with an `application/problem+json` body (RFC 9457): `type` is \
+         `urn:holdfast:problem:CODE`,\n`code` is stable, `title` is the sentence below, `detail` says what exactly, \
+         `field` names the part of the request.\nA withdrawal that is denied or held is not a problem: it is an answer \
+         with its reasons.\n\nThis page is printed from the code; `cargo test -p holdfast-server` compares it.\n\n\
+         | code | status | meaning |\n|---|---|---|\n",
+    );
+    for (code, status, title) in all() {
+        let _infallible = writeln!(text, "| `{code}` | {status} | {title} |");
+    }
+    text
+}
+
+/// A refusal on its way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    code: &'static str,
+    status: u16,
+    title: &'static str,
+    detail: Option<String>,
+    field: Option<String>,
+    retry_after: Option<u32>,
+    sequence: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Wire<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+}
+
+impl Problem {
+    /// The problem of that code.
+    #[must_use]
+    pub fn new(code: &'static str) -> Self {
+        let (status, title) = TABLE
+            .iter()
+            .find(|row| row.0 == code)
+            .map_or((422, "The request cannot be carried out."), |row| (row.1, row.2));
+        let retry_after = (status == 503).then_some(1);
+        Self { code, status, title, detail: None, field: None, retry_after, sequence: None }
+    }
+
+    /// A refusal of the core.
+    #[must_use]
+    pub fn refused(refusal: Refusal, detail: &str) -> Self {
+        Self {
+            code: refusal.code(),
+            status: refusal_status(refusal),
+            title: refusal.sentence(),
+            detail: (!detail.is_empty() && detail != refusal.sentence()).then(|| detail.to_owned()),
+            field: None,
+            retry_after: None,
+            sequence: None,
+        }
+    }
+
+    /// With what exactly is wrong.
+    #[must_use]
+    pub fn detail(mut self, detail: impl ToString) -> Self {
+        self.detail = Some(detail.to_string());
+        self
+    }
+
+    /// With the part of the request that is wrong.
+    #[must_use]
+    pub fn field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// With the record that says so.
+    #[must_use]
+    pub const fn at(mut self, sequence: u64) -> Self {
+        self.sequence = Some(sequence);
+        self
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The sentence and what exactly, for people.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match (&self.field, &self.detail) {
+            (Some(field), Some(detail)) => format!("{} {field}: {detail}", self.title),
+            (None, Some(detail)) => format!("{} {detail}", self.title),
+            _ => self.title.to_owned(),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let wire = Wire {
+            r#type: format!("urn:holdfast:problem:{}", self.code),
+            title: self.title,
+            status: self.status,
+            code: self.code,
+            detail: self.detail.as_deref(),
+            field: self.field.as_deref(),
+        };
+        let body = serde_json::to_vec(&wire).unwrap_or_default();
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(sequence) = self.sequence {
+            headers.insert(crate::http::SEQUENCE_HEADER, HeaderValue::from(sequence));
+        }
+        if self.status == 401 {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response.extensions_mut().insert(Code(self.code));
+        response
+    }
+}
+
+/// The code of a problem, left on the response for the log line.
+#[derive(Clone, Copy, Debug)]
+pub struct Code(pub &'static str);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_snake_case() {
+        let rows = all();
+        for pair in rows.windows(2) {
+            assert_ne!(pair[0].0, pair[1].0, "one code, one meaning");
+        }
+        for (code, status, title) in rows {
+            assert!(
+                code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'),
+                "{code}"
+            );
+            assert!((400..600).contains(&status), "{code}");
+            assert!(title.ends_with('.'), "{code}");
+        }
+    }
+}
