@@ -1,6 +1,225 @@
-//! `docs/webhooks.md`, printed from the code.
+//! `docs/webhooks.md`, printed from the code: every message with an example made by the code that makes real ones.
+
+use core::fmt::Write as _;
+
+use holdfast_decision::Severity;
+use holdfast_decision::command::{
+    Command, OperatorKey, PolicySource, Scope, Scopes, SecurityChange, TokenScopes, TokenSpec,
+};
+use holdfast_decision::configuration::{Class, Configuration};
+use holdfast_decision::event::{AccountIndex, Decision, Event, Factors, Status, TierIndex};
+use holdfast_decision::reason::Reason;
+use holdfast_policy::Factor;
+use holdfast_values::{Fingerprint, Name, Timestamp, UsdCents, WithdrawalId, time};
+
+use super::MESSAGES;
+use super::message::{Lookup, of_record};
+use crate::record::{Decoded, Names};
+use crate::views::WithdrawalNames;
+
+const HEAD: &str = "\
+# Webhooks
+
+Holdfast tells your systems what happened, by [Standard Webhooks](https://www.standardwebhooks.com): an HTTP POST of one
+JSON object with the headers `webhook-id`, `webhook-timestamp` and `webhook-signature`.
+
+This page is printed from the code; a test compares the two.
+
+## Receiving
+
+Endpoints stand in the server's configuration:
+
+    [[webhooks]]
+    name = \"backend\"
+    url = \"https://backend.example/holdfast\"
+    secret_file = \"backend.whsec\"
+    events = [\"withdrawal.approved\", \"withdrawal.held\"]
+
+- The secret is `whsec_` and the base64 of 24 to 64 random bytes. The signature is `v1,` and the base64 of HMAC-SHA256,
+  under those bytes, over `ID.TIMESTAMP.BODY` with the body as it came. Verify it before anything else, and refuse
+  timestamps more than five minutes off. Any Standard Webhooks library does both.
+- Without `events`, everything is sent; an endpoint that wants everything must accept types that it does not know.
+- Without TLS only this machine can be told (`localhost`, `127.0.0.1`, `::1`). Redirects are not followed.
+- Answer any 2xx within 15 seconds; do the work afterwards. Anything else is tried again after 1, 2, 4 ... seconds, at most
+  5 minutes, for as long as it takes, and later messages wait: order is kept. An endpoint that does not answer holds up
+  nothing but itself; `/ready` and `/metrics` tell of it.
+- Delivery is at least once. `webhook-id` never changes for one message: forget what you have seen by it. It reads
+  `msg_SEQUENCE_PLACE`; nothing else should be read into it.
+- A new endpoint is told of what happens from then on. One that comes back is told everything since it left.
+- A message tells of a record that is durable: what it says has happened, and a read by its `sequence`
+  (`min-sequence=`) sees it.
+
+Every body has `type`, `timestamp` (the record's time) and `data`; `data` always has `sequence`. Destinations and API keys
+are named by their keyed fingerprints, in hex. Amounts are decimal texts in whole units of the asset, values US dollars.
+
+## Messages
+
+";
 
 /// The page.
 pub fn webhooks_markdown() -> String {
-    String::new()
+    let mut page = HEAD.to_owned();
+    let samples = samples();
+    for kind in MESSAGES {
+        let _infallible = write!(page, "### `{}`\n\n{}\n\n", kind.name, kind.doc);
+        let example = samples
+            .iter()
+            .flat_map(|record| of_record(record, &Sample))
+            .find(|message| message.kind == kind.name);
+        if let Some(example) = example {
+            let pretty = pretty(&example.body());
+            let _infallible = write!(page, "`webhook-id: {}`\n\n```json\n{pretty}\n```\n\n", example.id());
+        }
+    }
+    page.truncate(page.trim_end().len());
+    page.push('\n');
+    page
+}
+
+/// Indented, keys in alphabetical order whatever the build.
+fn pretty(body: &str) -> String {
+    fn sorted(value: serde_json::Value) -> serde_json::Value {
+        match value {
+            serde_json::Value::Object(map) => {
+                let ordered: std::collections::BTreeMap<_, _> =
+                    map.into_iter().map(|(key, value)| (key, sorted(value))).collect();
+                serde_json::Value::Object(ordered.into_iter().collect())
+            }
+            serde_json::Value::Array(items) => items.into_iter().map(sorted).collect(),
+            value => value,
+        }
+    }
+    let value = serde_json::from_str(body).map(sorted).unwrap_or_default();
+    serde_json::to_string_pretty(&value).unwrap_or_default()
+}
+
+/// 12:00 on some day.
+const AT: Timestamp = Timestamp(1_795_348_800 * time::SECOND);
+const SEQUENCE: u64 = 4_711;
+const ID: WithdrawalId = WithdrawalId(0x0001_9f5c_1a2b_3c4d_5e6f_7081_92a3_b4c5);
+
+/// Names for the examples.
+struct Sample;
+
+impl Names for Sample {
+    fn account(&self, _: AccountIndex) -> Option<String> {
+        Some("ac_1024".to_owned())
+    }
+
+    fn configuration(&self) -> Option<&Configuration> {
+        None
+    }
+
+    fn tier(&self, _: TierIndex) -> Option<&str> {
+        Some("full")
+    }
+}
+
+impl Lookup for Sample {
+    fn withdrawal(&self, _: WithdrawalId) -> Option<WithdrawalNames> {
+        Some(WithdrawalNames {
+            account: "ac_1024".to_owned(),
+            asset: "BTC".to_owned(),
+            network: "bitcoin".to_owned(),
+            amount: "0.75000000".to_owned(),
+        })
+    }
+
+    fn opened_case(&self, _: WithdrawalId, _: u64) -> bool {
+        true
+    }
+}
+
+fn decision(severity: Severity, status: Status, reason: Option<(&str, &str)>) -> Event {
+    let factors = if status == Status::AwaitingApproval {
+        Factors::default().with(Factor::OneTimeCode)
+    } else {
+        Factors::default()
+    };
+    let reasons = reason
+        .into_iter()
+        .map(|(code, policy)| Reason {
+            code: code.to_owned(),
+            severity,
+            observed: "amount_usd_cents=442500".to_owned(),
+            expected: severity.name().to_owned(),
+            weight: 0,
+            policy: Some(policy.to_owned()),
+            until: None,
+            events: Vec::new(),
+        })
+        .collect();
+    let decision = Decision {
+        severity,
+        status,
+        class: Class::Unvouched,
+        dwell_until: AT.plus(10 * time::MINUTE),
+        factors,
+        usd_cents: UsdCents(442_500),
+        reasons,
+    };
+    Event::WithdrawalDecided { withdrawal: ID, decision: Box::new(decision) }
+}
+
+/// Records that between them lead to every message.
+fn samples() -> Vec<Decoded> {
+    let name = |text: &str| text.parse::<Name>().ok();
+    let (Some(desk), Some(shop), Some(dora)) = (name("desk"), name("shop"), name("dora")) else {
+        return Vec::new();
+    };
+    let account = AccountIndex(0);
+    let destination = Fingerprint([0xd5; 16]);
+    let key = Fingerprint([0x4e; 16]);
+    let halt = Command::Halt { scope: Scope::Overall, by: desk.clone() };
+    let policy = PolicySource { hash: [0x8c; 32], files: Vec::new(), program: Vec::new() };
+    let token = TokenSpec { client: shop.clone(), token_hash: [0; 32], scopes: TokenScopes::SERVICE };
+    let told: Vec<(Command, Event)> = vec![
+        (Command::Tick, decision(Severity::Allow, Status::Approved, None)),
+        (
+            Command::Tick,
+            decision(Severity::StepUp, Status::AwaitingApproval, Some(("large_amount", "large"))),
+        ),
+        (Command::Tick, decision(Severity::Hold, Status::Held, Some(("very_large_amount", "very-large")))),
+        (Command::Tick, decision(Severity::Deny, Status::Denied, Some(("over_daily_limit", "daily-limit")))),
+        (Command::Tick, Event::WithdrawalCancelled { withdrawal: ID }),
+        (Command::Tick, Event::WithdrawalExpired { withdrawal: ID }),
+        (Command::Tick, Event::CaseApproved { withdrawal: ID, operators: 2 }),
+        (Command::Tick, Event::AddressRecorded { account, destination }),
+        (Command::Tick, Event::AddressRemoved { account, destination }),
+        (
+            Command::Tick,
+            Event::ApiKeyPut { account, key, revision: 1, scopes: Scopes(5), ip_allowlist: Vec::new() },
+        ),
+        (Command::Tick, Event::ApiKeyRevoked { account, key }),
+        (Command::Tick, Event::SecurityChanged { account, kind: SecurityChange::Password }),
+        (halt.clone(), Event::AccountFrozen(account)),
+        (Command::Tick, Event::AccountUnfrozen(account)),
+        (Command::Tick, Event::TierSet { account, tier: TierIndex(0) }),
+        (
+            Command::Tick,
+            Event::LimitsSet { account, usd_cents_24h: Some(UsdCents(500_000)), usd_cents_30d: None },
+        ),
+        (halt, Event::Halted { scope: Scope::Overall }),
+        (Command::Tick, Event::Resumed { scope: Scope::Overall }),
+        (Command::Tick, Event::ClockSuspected),
+        (Command::Tick, Event::ClockConfirmed),
+        (Command::Tick, Event::PolicyActivated(Box::new(policy))),
+        (Command::Tick, Event::Configured(Box::default())),
+        (Command::Tick, Event::RulesActivated(2)),
+        (Command::Tick, Event::OperatorEnrolled(OperatorKey { name: dora.clone(), public_key: [0; 32] })),
+        (Command::Tick, Event::OperatorRevoked(dora)),
+        (Command::Tick, Event::TokenIssued(token)),
+        (Command::RevokeToken { client: shop.clone(), by: desk }, Event::TokenRevoked(shop)),
+    ];
+    told.into_iter()
+        .map(|(command, event)| Decoded {
+            sequence: SEQUENCE,
+            at: AT,
+            rules: 1,
+            policy: [0; 32],
+            hash: [0; 32],
+            command,
+            events: vec![event],
+        })
+        .collect()
 }

@@ -1,0 +1,281 @@
+//! Every command and every event has one stable spelling in JSON.
+
+use holdfast_decision::acts::{Act, Digest};
+use holdfast_decision::command::{
+    ApiEvidence, Command, Evidence, ImportedAccount, ImportedAddress, ImportedApiKey, ImportedWithdrawal,
+    OperatorAct, OperatorSignature, Price, Scope, Scopes, SecurityChange, TokenScopes, TokenSpec,
+};
+use holdfast_decision::configuration::Class;
+use holdfast_decision::event::{
+    AccountIndex, AssetIndex, Decision, Event, Factors, Lane, Status, TierIndex, WalletIndex,
+    WithdrawalRequested,
+};
+use holdfast_decision::reason::{Cause, Reason};
+use holdfast_decision::{Refusal, Severity};
+use holdfast_policy::Factor;
+use holdfast_server::record::{Names as _, Seen, command_json, decode, event_json};
+use holdfast_values::{Amount, Fingerprint, Timestamp, UsdCents, WithdrawalId, time};
+use serde_json::Value;
+
+use crate::world::{self, START, World, account, name};
+
+const ID: WithdrawalId = WithdrawalId(7);
+const KEY: Fingerprint = Fingerprint([0xab; 16]);
+
+fn imported() -> ImportedAccount {
+    ImportedAccount {
+        account: account("ac_2"),
+        tier: name("full"),
+        opened_at: START,
+        api_keys: vec![ImportedApiKey {
+            key: KEY,
+            scopes: Scopes(5),
+            ip_allowlist: vec![Fingerprint([1; 16])],
+            created_at: START,
+        }],
+        addresses: vec![ImportedAddress { destination: KEY, first_recorded_at: START }],
+        withdrawals: vec![ImportedWithdrawal { at: START, usd_cents: UsdCents(12_345) }],
+    }
+}
+
+fn api_evidence() -> Evidence {
+    Evidence::ApiRequest(Box::new(ApiEvidence {
+        key: KEY,
+        revision: 2,
+        signed_at: START,
+        window: 5 * time::SECOND,
+        request: Fingerprint([2; 16]),
+        ip: Fingerprint([3; 16]),
+        differs: 9,
+        verifier: 1,
+        sealed: b"sealed bytes that must not appear".to_vec(),
+    }))
+}
+
+fn commands() -> Vec<Command> {
+    let who = || account("ac_1");
+    let mut world = World::new(world::permit_all());
+    let mut request = world.request("w", "ac_1", "BTC", "0.75", "somewhere");
+    request.withdrawal = ID;
+    request.evidence = api_evidence();
+    let act = Act::SetTier { account: who(), tier: name("full") };
+    vec![
+        world::initialise(crate::fixture::policy()),
+        Command::Start,
+        Command::Tick,
+        Command::SuspectClock { step: 6 * time::SECOND },
+        Command::RecordSnapshot { sequence: 9, state_hash: [4; 32] },
+        Command::OpenAccount { account: who(), tier: name("basic") },
+        Command::FreezeAccount { account: who(), by: name("desk") },
+        Command::LowerLimits { account: who(), usd_cents_24h: UsdCents(1), usd_cents_30d: UsdCents(2) },
+        Command::RecordSecurityChange { account: who(), kind: SecurityChange::SecondFactor },
+        Command::PutApiKey { account: who(), key: KEY, scopes: Scopes(7), ip_allowlist: vec![KEY] },
+        Command::RevokeApiKey { account: who(), key: KEY },
+        Command::AddAddress { account: who(), destination: KEY },
+        Command::RemoveAddress { account: who(), destination: KEY },
+        Command::RecordNoticeDelivered { account: who(), destination: KEY },
+        Command::SetPrices {
+            prices: vec![Price { asset: "BTC".parse().unwrap(), micro_usd: 5_900_000_000 }],
+        },
+        Command::RequestWithdrawal(Box::new(request)),
+        Command::CancelWithdrawal { account: who(), withdrawal: ID },
+        Command::ReportOneTimeCode { account: who(), withdrawal: ID },
+        Command::Halt { scope: Scope::Wallet(name("hot-btc")), by: name("desk") },
+        Command::DenyWithdrawal { withdrawal: ID, by: name("desk") },
+        Command::OperatorAct(Box::new(OperatorAct {
+            text: world::act_text(&act, START, 1),
+            signatures: vec![OperatorSignature { operator: world::operator("alice"), signature: [5; 64] }],
+            act,
+        })),
+        Command::ImportChunk { digest: [6; 32], accounts: vec![imported()] },
+        Command::RevokeToken { client: name("shop"), by: name("desk") },
+    ]
+}
+
+fn events() -> Vec<Event> {
+    let who = AccountIndex(0);
+    let lane = Lane { asset: AssetIndex(0), wallet: WalletIndex(0), class: Class::Aged, small: true };
+    let Command::Initialise(first) = world::initialise(world::permit_all()) else { panic!() };
+    let mut world = World::new(world::permit_all());
+    let request = world.request("w", "ac_1", "BTC", "0.75", "somewhere");
+    let mut reason = Reason::new(Cause::BucketQueued, Severity::Dwell, "0.5 BTC left", "0.75 BTC");
+    reason.policy = Some("large".to_owned());
+    reason.until = Some(START);
+    reason.events = vec![3, 4];
+    vec![
+        Event::Initialised(first.clone()),
+        Event::DowntimeRecorded { from: START },
+        Event::ClockSuspected,
+        Event::ClockConfirmed,
+        Event::SnapshotRecorded { sequence: 9, state_hash: [4; 32] },
+        Event::AccountOpened { account: account("ac_1"), tier: TierIndex(0) },
+        Event::AccountImported { account: Box::new(imported()), tier: TierIndex(1) },
+        Event::AccountFrozen(who),
+        Event::AccountUnfrozen(who),
+        Event::TierSet { account: who, tier: TierIndex(1) },
+        Event::LimitsSet { account: who, usd_cents_24h: Some(UsdCents(1)), usd_cents_30d: None },
+        Event::SecurityChanged { account: who, kind: SecurityChange::Recovery },
+        Event::ApiKeyPut {
+            account: who,
+            key: KEY,
+            revision: 1,
+            scopes: Scopes(0x85),
+            ip_allowlist: vec![KEY],
+        },
+        Event::ApiKeyRevoked { account: who, key: KEY },
+        Event::AddressRecorded { account: who, destination: KEY },
+        Event::AddressRemoved { account: who, destination: KEY },
+        Event::NoticeDelivered { account: who, destination: KEY },
+        Event::PricesSet { prices: vec![(AssetIndex(0), 5_900_000_000), (AssetIndex(9), 1)] },
+        Event::WithdrawalRequested(Box::new(WithdrawalRequested {
+            withdrawal: ID,
+            account: who,
+            asset: AssetIndex(0),
+            wallet: WalletIndex(0),
+            destination: request.destination,
+            fingerprint: request.fingerprint,
+            amount: request.amount,
+            fee_max: Amount::from_base_units(1_000),
+            usd_cents: UsdCents(442_500),
+            nonce: [8; 32],
+            not_after: START.plus(time::DAY),
+            evidence: Evidence::Session { one_time_code: true },
+            idempotency: request.idempotency,
+        })),
+        Event::WithdrawalDecided {
+            withdrawal: ID,
+            decision: Box::new(Decision {
+                severity: Severity::StepUp,
+                status: Status::AwaitingApproval,
+                class: Class::Unvouched,
+                dwell_until: START,
+                factors: Factors::default().with(Factor::OneTimeCode).with(Factor::Passkey),
+                usd_cents: UsdCents(442_500),
+                reasons: vec![reason],
+            }),
+        },
+        Event::FactorDischarged { withdrawal: ID, factor: Factor::OneTimeCode },
+        Event::CaseApproved { withdrawal: ID, operators: 2 },
+        Event::Reserved { withdrawal: ID, class: Class::Bound },
+        Event::ReservationReturned { withdrawal: ID },
+        Event::Queued { withdrawal: ID, lane, turn: 3 },
+        Event::Unqueued { withdrawal: ID },
+        Event::LaneScheduled { lane, at: START },
+        Event::WithdrawalCancelled { withdrawal: ID },
+        Event::WithdrawalExpired { withdrawal: ID },
+        Event::Halted { scope: Scope::Asset("BTC".parse().unwrap()) },
+        Event::Resumed { scope: Scope::Overall },
+        Event::ActAccepted { nonce: [9; 32], not_after: START },
+        Event::Configured(Box::new(first.configuration.clone())),
+        Event::OperatorEnrolled(world::operator("dora")),
+        Event::OperatorRevoked(name("dora")),
+        Event::PolicyActivated(Box::new(world::permit_all())),
+        Event::RulesActivated(2),
+        Event::ImportAuthorised(vec![Digest([6; 32])]),
+        Event::ImportDone(Digest([6; 32])),
+        Event::TokenIssued(TokenSpec {
+            client: name("shop"),
+            token_hash: [7; 32],
+            scopes: TokenScopes(0x83),
+        }),
+        Event::TokenRevoked(name("shop")),
+        Event::Refused { refusal: Refusal::AmountZero, detail: "nothing".to_owned() },
+        Event::Repeated { sequence: 4 },
+        Event::Trimmed { until: START },
+    ]
+}
+
+fn names() -> Seen {
+    let mut names = Seen::default();
+    let events = events();
+    events.iter().for_each(|event| names.learn(event));
+    assert_eq!(names.account(AccountIndex(0)).as_deref(), Some("ac_1"));
+    names
+}
+
+/// One line each, keys in alphabetical order.
+fn lines(values: impl Iterator<Item = Value>) -> String {
+    fn sorted(value: Value) -> Value {
+        match value {
+            Value::Object(map) => {
+                let ordered: std::collections::BTreeMap<String, Value> =
+                    map.into_iter().map(|(key, value)| (key, sorted(value))).collect();
+                Value::Object(ordered.into_iter().collect())
+            }
+            Value::Array(items) => items.into_iter().map(sorted).collect(),
+            value => value,
+        }
+    }
+    fn sorted_line(value: Value) -> String {
+        sorted(value).to_string() + "\n"
+    }
+    values.map(sorted_line).collect()
+}
+
+#[test]
+fn every_command_has_its_json() {
+    let names = names();
+    let text = lines(commands().iter().map(|command| command_json(command, &names)));
+    assert!(!text.contains("sealed bytes"), "sealed blobs are told by their length alone");
+    insta::assert_snapshot!("commands", text);
+}
+
+#[test]
+fn every_event_has_its_json() {
+    let names = names();
+    insta::assert_snapshot!("events", lines(events().iter().map(|event| event_json(event, &names))));
+}
+
+/// The number of a variant, as records have it.
+fn number(bytes: &[u8]) -> u32 {
+    let mut decoder = minicbor::Decoder::new(bytes);
+    decoder.array().unwrap();
+    decoder.u32().unwrap()
+}
+
+/// True if the type has no variant of that number.
+fn is_unknown<T: for<'b> minicbor::Decode<'b, ()>>(number: u32) -> bool {
+    let mut bytes = Vec::new();
+    minicbor::Encoder::new(&mut bytes).array(2).unwrap().u32(number).unwrap().array(0).unwrap();
+    minicbor::decode::<T>(&bytes).err().is_some_and(|error| error.is_unknown_variant())
+}
+
+#[test]
+fn the_samples_leave_no_variant_out() {
+    let numbers: Vec<u32> =
+        commands().iter().map(|command| number(&minicbor::to_vec(command).unwrap())).collect();
+    assert_eq!(numbers, (0..numbers.len() as u32).collect::<Vec<_>>());
+    assert!(is_unknown::<Command>(numbers.len() as u32), "a new command needs a sample and a name");
+    let numbers: Vec<u32> = events().iter().map(|event| number(&minicbor::to_vec(event).unwrap())).collect();
+    assert_eq!(numbers, (0..numbers.len() as u32).collect::<Vec<_>>());
+    assert!(is_unknown::<Event>(numbers.len() as u32), "a new event needs a sample and a name");
+}
+
+#[test]
+fn what_cannot_be_read_names_its_record() {
+    let record = |command: Vec<u8>, events: Vec<u8>| holdfast_journal::Record {
+        sequence: 17,
+        time: START.0,
+        rules: 1,
+        policy: [0; 32],
+        command,
+        events,
+        previous: [0; 32],
+        hash: [0; 32],
+    };
+    let command = minicbor::to_vec(Command::Tick).unwrap();
+    let events = minicbor::to_vec(events()).unwrap();
+    let decoded = decode(&record(command.clone(), events.clone())).unwrap();
+    assert_eq!((decoded.at, decoded.events.len()), (Timestamp(START.0), 44));
+    let unknown = vec![0x81, 0x82, 0x18, 99, 0x80];
+    let longer = [command.as_slice(), &[0]].concat();
+    for (command, events, part) in [
+        (command.clone(), unknown, "its events"),
+        (longer, events.clone(), "its command"),
+        (Vec::new(), events, "its command"),
+        (command, vec![0xff; 9], "its events"),
+    ] {
+        let error = decode(&record(command, events)).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("record 17: {part} cannot be read")), "{error}");
+    }
+}
