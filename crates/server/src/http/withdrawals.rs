@@ -170,6 +170,10 @@ async fn parse(
     let asset = body::asset("asset", &value.asset)?;
     let network = body::network("network", &value.network)?;
     let destination = body::destination(network, &value.address, value.memo.as_deref())?;
+    // The core says so too; here it comes before what the exchange has configured.
+    if !network.is_releasable() {
+        return Err(Problem::refused(Refusal::NetworkNotReleasable, "").field("network"));
+    }
     body::amount_shape("amount", &value.amount)?;
     if let Some(fee) = &value.fee_max {
         body::amount_shape("fee_max", fee)?;
