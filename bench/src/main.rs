@@ -4,6 +4,7 @@
 
 mod pipeline;
 mod report;
+mod size;
 mod world;
 
 use std::io::Write as _;
@@ -26,6 +27,7 @@ pub(crate) struct Options {
     write: bool,
     root: PathBuf,
     scratch: PathBuf,
+    child: Option<(String, PathBuf)>,
     rest: Vec<String>,
 }
 
@@ -38,6 +40,7 @@ impl Options {
             write: false,
             root,
             scratch: std::env::temp_dir(),
+            child: None,
             rest: Vec::new(),
         };
         let mut arguments = arguments.peekable();
@@ -49,6 +52,11 @@ impl Options {
                 "--dir" => {
                     let dir = arguments.next().ok_or("--dir needs a directory: the disk to measure on")?;
                     options.scratch = dir.into();
+                }
+                "--child" => {
+                    let mode = arguments.next().ok_or("--child is for this program's own use")?;
+                    let dir = arguments.next().ok_or("--child is for this program's own use")?;
+                    options.child = Some((mode, dir.into()));
                 }
                 other if other.starts_with("--") => return Err(format!("`{other}` means nothing here").into()),
                 _ => options.rest.push(argument),
@@ -75,7 +83,7 @@ impl Options {
 /// A part's name and what measures it.
 type Part = (&'static str, fn(&Options) -> Result<Report, Failure>);
 
-const PARTS: [Part; 1] = [("pipeline", pipeline::run)];
+const PARTS: [Part; 2] = [("pipeline", pipeline::run), ("size", size::run)];
 
 fn main() -> ExitCode {
     match Options::read(std::env::args().skip(1)).and_then(|options| run(&options)) {
@@ -88,6 +96,9 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), Failure> {
+    if let Some((mode, dir)) = &options.child {
+        return print(&size::as_child(options, mode, dir)?.to_string());
+    }
     let is_part = |name: &String| PARTS.iter().any(|(part, _)| part == name);
     if let Some(unknown) = options.rest.iter().find(|name| !is_part(name)) {
         let names: Vec<&str> = PARTS.iter().map(|(name, _)| *name).collect();
