@@ -34,7 +34,27 @@ fn main() -> Result<(), Box<dyn Error>> {
             (journal * 100).checked_div(bare).unwrap_or(0),
         );
     }
+    println!("reading back, checked: {} records/s", read_back(&dir)?);
     Ok(())
+}
+
+/// Records a second that a reader hands out, hashes and chain checked, without other work.
+fn read_back(dir: &Path) -> Result<u128, Box<dyn Error>> {
+    fs::create_dir_all(dir)?;
+    let mut journal = LocalJournal::create(dir)?;
+    for _ in 0..400 {
+        journal.append(&group(256))?;
+    }
+    let reader = journal.reader()?;
+    let start = Instant::now();
+    let mut count = 0_u128;
+    for record in reader.records(1) {
+        record?;
+        count += 1;
+    }
+    let rate = (count * 1_000_000).checked_div(start.elapsed().as_micros()).unwrap_or(0);
+    fs::remove_dir_all(dir)?;
+    Ok(rate)
 }
 
 fn group(size: usize) -> Vec<Draft> {

@@ -23,6 +23,11 @@ pub(crate) fn acknowledged(dir: &Path) -> PathBuf {
     dir.join("journal.acknowledged")
 }
 
+/// Every file that belongs to the journal itself.
+pub(crate) fn files(dir: &Path) -> [PathBuf; 4] {
+    [database(dir), wal(dir), dir.join("journal.db-shm"), acknowledged(dir)]
+}
+
 fn lock_path(dir: &Path) -> PathBuf {
     dir.join("lock")
 }

@@ -35,8 +35,8 @@ pub enum JournalError {
         /// The data directory.
         dir: PathBuf,
     },
-    /// There is no journal here.
-    #[error("there is no journal at {}: run `holdfast init` or name the right data directory", path.display())]
+    /// A file that should be here is not.
+    #[error("{} does not exist: name the right path, or run `holdfast init` for a new data directory", path.display())]
     Missing {
         /// Where it was looked for.
         path: PathBuf,

@@ -55,13 +55,20 @@ impl LocalJournal {
         fs::create_dir_all(dir).map_err(|e| JournalError::from_io(dir, &e))?;
         let lock = directory::lock(dir)?;
         let path = directory::database(dir);
-        for path in [path.clone(), directory::wal(dir), directory::acknowledged(dir)] {
-            if path.exists() {
-                return Err(JournalError::Exists { path });
-            }
+        if let Some(path) = directory::files(dir).into_iter().find(|p| p.exists()) {
+            return Err(JournalError::Exists { path });
         }
-        let connection = schema::connect_writer(&path, true)?;
-        schema::create(&connection, &path)?;
+        Self::create_at(dir, &path, lock).inspect_err(|_| {
+            // Nothing half made may be taken for a journal. None of these files was here before.
+            for path in directory::files(dir) {
+                let _ = fs::remove_file(path);
+            }
+        })
+    }
+
+    fn create_at(dir: &Path, path: &Path, lock: File) -> Result<Self, JournalError> {
+        let connection = schema::connect_writer(path, true)?;
+        schema::create(&connection, path)?;
         Self::start(dir, connection, lock, None)
     }
 

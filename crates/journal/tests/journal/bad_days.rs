@@ -206,6 +206,12 @@ fn child_meets_a_full_and_a_read_only_disk() {
         |words: &[&str]| assert!(Command::new("mount").args(words).arg(&dir).status().unwrap().success());
     mount(&["-t", "tmpfs", "-o", "size=4m", "none"]);
     let ballast = dir.join("ballast");
+    fs::write(&ballast, vec![1; 4_190_000]).unwrap();
+    assert_eq!(LocalJournal::create(&dir).unwrap_err().code(), "journal_disk_full");
+    assert!(
+        !dir.join("journal.db").exists() && !dir.join("journal.db-wal").exists(),
+        "nothing half made stays"
+    );
     fs::write(&ballast, vec![1; 2_500_000]).unwrap();
 
     let mut journal = LocalJournal::create(&dir).unwrap();
