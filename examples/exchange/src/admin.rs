@@ -7,7 +7,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use holdfast_authn::{KeyKind, KeyMaterial};
 use holdfast_values::{AccountId, Amount, AssetSymbol, Name};
@@ -34,6 +34,7 @@ pub(crate) fn router(exchange: Arc<Exchange>) -> Router {
         .route("/customers/{account}/code", get(current_code))
         .route("/customers/{account}/password-change", post(password_change))
         .route("/withdrawals/{id}", get(withdrawal))
+        .route("/clock-rate", put(clock_rate))
         .layer(middleware::from_fn_with_state(Arc::clone(&exchange), authorise))
         .with_state(exchange)
 }
@@ -178,6 +179,19 @@ async fn password_change(
     let account = known(&exchange, &name)?;
     done(exchange.holdfast.security_change(account.as_str(), "password").await)?;
     Ok(Json(json!({ "account": name })))
+}
+
+/// Holdfast's simulated clock was started again at another rate.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewClockRate {
+    rate: u32,
+}
+
+async fn clock_rate(State(exchange): Shared, Json(new): Json<NewClockRate>) -> Json<Value> {
+    exchange.clock.set_rate(u64::from(new.rate));
+    exchange.follow_clock().await;
+    Json(json!({ "rate": exchange.clock.rate() }))
 }
 
 async fn withdrawal(State(exchange): Shared, Path(id): Path<String>) -> Result<Json<Value>, AdminError> {

@@ -1,5 +1,6 @@
 //! What time it is, and random ids: the two things that the rest of Harbor does not make by itself.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -14,24 +15,32 @@ pub(crate) fn system_ms() -> u64 {
 /// The exchange's clock: this machine's, or in a demonstration Holdfast's simulated one, so that what customers sign
 /// is judged by the clock that they were told.
 pub(crate) struct Clock {
-    rate: u64,
+    /// Of the simulated clock; 0 is this machine's own clock.
+    rate: AtomicU64,
     sample: Mutex<Option<(Instant, u64)>>,
 }
 
 impl Clock {
     /// `rate` is that of the simulated clock; 1 is this machine's own clock.
     pub(crate) const fn new(rate: u64) -> Self {
-        Self { rate, sample: Mutex::new(None) }
+        let rate = if rate == 1 { 0 } else { rate };
+        Self { rate: AtomicU64::new(rate), sample: Mutex::new(None) }
     }
 
     /// Whether [`set`](Self::set) is to be called now and then.
-    pub(crate) const fn is_simulated(&self) -> bool {
-        self.rate != 1
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.rate.load(Ordering::Relaxed) != 0
     }
 
     /// How many seconds pass in one.
-    pub(crate) const fn rate(&self) -> u64 {
-        self.rate
+    pub(crate) fn rate(&self) -> u64 {
+        self.rate.load(Ordering::Relaxed).max(1)
+    }
+
+    /// From now on the clock is simulated, at this rate; what it showed is forgotten.
+    pub(crate) fn set_rate(&self, rate: u64) {
+        self.rate.store(rate.max(1), Ordering::Relaxed);
+        *self.sample.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// It was `ms` at `then`.
@@ -44,7 +53,7 @@ impl Clock {
         match *self.sample.lock().unwrap_or_else(PoisonError::into_inner) {
             Some((then, ms)) => {
                 let elapsed = u64::try_from(then.elapsed().as_micros()).unwrap_or(u64::MAX);
-                ms.saturating_add(elapsed.saturating_mul(self.rate) / 1_000)
+                ms.saturating_add(elapsed.saturating_mul(self.rate()) / 1_000)
             }
             None => system_ms(),
         }

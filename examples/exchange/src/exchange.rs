@@ -213,7 +213,8 @@ impl Exchange {
         }
     }
 
-    async fn follow_clock(&self) {
+    /// Looks at Holdfast's clock.
+    pub(crate) async fn follow_clock(&self) {
         let asked = Instant::now();
         if let Some(ms) = self.holdfast.time_ms().await {
             // Said about half way between question and answer.
