@@ -1,5 +1,13 @@
 //! What follows the journal, tested on real directories: records as JSON, views, webhooks, replay, why.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: a failure is a failed test"
+)]
+
+mod commands;
 mod fixture;
 mod record;
 mod replay;
