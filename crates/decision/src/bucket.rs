@@ -198,7 +198,12 @@ impl Bucket {
     }
 
     /// Another size and refill: a larger bucket does not jump, a smaller one is cut.
-    pub fn resize(&mut self, spec: BucketSpec, at: Timestamp) {
+    /// `parameters` are those of until now: what accounts have taken so far comes back by the old shares.
+    pub fn resize(&mut self, spec: BucketSpec, at: Timestamp, parameters: &Parameters) {
+        self.trim(at, parameters);
+        let settled: Vec<(AccountIndex, Level)> =
+            self.taken.keys().map(|account| (*account, self.taken_at(*account, at, parameters))).collect();
+        self.taken.extend(settled);
         let mut level = self.level_at(at);
         level.scaled = level.scaled.min(scaled(spec.size));
         level.at = at.max(level.at);
@@ -284,6 +289,27 @@ mod tests {
                 prop_assert!(out + bucket.available(now).base_units() <= size + refilled);
             }
         }
+    }
+
+    #[test]
+    fn what_was_taken_before_a_change_of_size_comes_back_by_the_old_share() {
+        let parameters = Parameters::default();
+        let spec = |units| BucketSpec {
+            size: Amount::from_base_units(units),
+            refill_per_hour: Amount::from_base_units(units),
+        };
+        let at = Timestamp(1_700_000_000_000_000);
+        let fifty = Amount::from_base_units(50);
+        let taker = Taker { account: AccountIndex(0), small: true, unshared: false };
+        let mut bucket = Bucket::full(spec(1_000), at);
+        bucket.take(fifty, AccountIndex(0), at, &parameters);
+        let half_an_hour = at.plus(30 * time::MINUTE);
+        bucket.resize(spec(2_000), half_an_hour, &parameters);
+        assert_eq!(bucket.available(half_an_hour), Amount::from_base_units(1_000), "no jump");
+        // 25 of 50 came back, and an account may now have 100: 75 fit, 76 do not.
+        let now = |units| bucket.fit(Amount::from_base_units(units), taker, half_an_hour, &parameters);
+        assert_eq!(now(75), Fit::Now);
+        assert_ne!(now(76), Fit::Now);
     }
 
     #[test]

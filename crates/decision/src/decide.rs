@@ -357,7 +357,7 @@ fn report_one_time_code(
     if !waits {
         return Err(Refusal::NotAwaitingFactor.into());
     }
-    let mut subject = Subject::open(state, open).ok_or(Refusal::WithdrawalUnknown)?;
+    let mut subject = Subject::open(state, at, open).ok_or(Refusal::WithdrawalUnknown)?;
     subject.discharged = subject.discharged.with(Factor::OneTimeCode);
     out.push(Event::FactorDischarged { withdrawal, factor: Factor::OneTimeCode });
     let judgement = judge(state, at, &subject);
@@ -406,7 +406,7 @@ fn check_again(state: &State, at: Timestamp, id: WithdrawalId, out: &mut Events)
         out.push(Event::WithdrawalExpired { withdrawal: id });
         return;
     }
-    let Some(subject) = Subject::open(state, open) else { return };
+    let Some(subject) = Subject::open(state, at, open) else { return };
     let judgement = judge(state, at, &subject);
     settle(state, at, &subject, judgement, false, out);
 }

@@ -7,7 +7,7 @@ use crate::account::{ADDRESSES_MAX, Account, Address, ApiKey, SecurityChangeReco
 use crate::acts::Digest;
 use crate::bucket::Bucket;
 use crate::command::{Evidence, ImportedAccount, Initialise, PolicySource, Scope, Scopes, TokenSpec};
-use crate::configuration::{Class, Configuration};
+use crate::configuration::{BucketSpecs, Class, Configuration, Parameters};
 use crate::event::{AccountIndex, Decision, Event, Factors, Lane, Status, TierIndex, WithdrawalRequested};
 use crate::reason::Severity;
 use crate::state::{ActiveProgram, AssetState, Buckets, IDEMPOTENCY_SPAN, Operator, State};
@@ -187,9 +187,10 @@ impl State {
 
     fn configure(&mut self, at: Timestamp, configuration: &Configuration) {
         let now = self.refill_time(at);
+        let old = self.configuration.parameters;
         for (place, asset) in configuration.assets.iter().enumerate() {
             match self.assets.get_mut(place) {
-                Some(known) => resize(&mut known.buckets, &asset.buckets, now),
+                Some(known) => resize(&mut known.buckets, &asset.buckets, now, &old),
                 None => self.assets.push(AssetState {
                     prices: Default::default(),
                     window: Window::in_slots(),
@@ -199,12 +200,12 @@ impl State {
         }
         for (place, wallet) in configuration.wallets.iter().enumerate() {
             match self.wallets.get_mut(place) {
-                Some(known) => resize(known, &wallet.buckets, now),
+                Some(known) => resize(known, &wallet.buckets, now, &old),
                 None => self.wallets.push(Buckets::full(&wallet.buckets, now)),
             }
         }
         if self.is_configured() {
-            resize(&mut self.overall, &configuration.overall, now);
+            resize(&mut self.overall, &configuration.overall, now, &old);
         } else {
             self.overall = Buckets::full(&configuration.overall, now);
         }
@@ -509,6 +510,10 @@ impl State {
         let state = self.lanes.entry(lane).or_default();
         state.queue.insert((turn, order, id));
         state.waiting = state.waiting.saturating_add(amount);
+        let patience = at.plus(self.configuration.parameters.queue_hold_after);
+        if withdrawal.next_check > patience {
+            self.check_at(id, patience);
+        }
     }
 
     fn unqueue(&mut self, id: WithdrawalId) {
@@ -579,8 +584,8 @@ impl State {
 /// How often memory is trimmed.
 pub(crate) const TRIM_EVERY: u64 = time::HOUR;
 
-fn resize(buckets: &mut Buckets, specs: &crate::configuration::BucketSpecs, now: Timestamp) {
+fn resize(buckets: &mut Buckets, specs: &BucketSpecs, now: Timestamp, old: &Parameters) {
     for class in Class::ALL {
-        buckets.of_mut(class).resize(specs.of(class), now);
+        buckets.of_mut(class).resize(specs.of(class), now, old);
     }
 }

@@ -79,13 +79,13 @@ impl<'s> Subject<'s> {
     }
 
     /// An open withdrawal.
-    pub(crate) fn open(state: &'s State, withdrawal: &'s Withdrawal) -> Option<Self> {
+    pub(crate) fn open(state: &'s State, at: Timestamp, withdrawal: &'s Withdrawal) -> Option<Self> {
         let request = &withdrawal.request;
         let is_counted = request.usd_cents != UsdCents::MAX;
         let usd_cents = if is_counted {
             request.usd_cents
         } else {
-            state.value(request.asset, request.amount, state.time()).unwrap_or(UsdCents::MAX)
+            state.value(request.asset, request.amount, at).unwrap_or(UsdCents::MAX)
         };
         Some(Self {
             id: request.withdrawal,

@@ -176,7 +176,7 @@ fn approve_case(state: &State, at: Timestamp, case: CaseId, signers: u32, out: &
     let open = open.ok_or(Refusal::CaseUnknown)?;
     let operators = u8::try_from(signers).unwrap_or(u8::MAX);
     out.push(Event::CaseApproved { withdrawal, operators });
-    let mut subject = Subject::open(state, open).ok_or(Refusal::CaseUnknown)?;
+    let mut subject = Subject::open(state, at, open).ok_or(Refusal::CaseUnknown)?;
     subject.operators = operators;
     let judgement = judge(state, at, &subject);
     settle(state, at, &subject, judgement, false, out);

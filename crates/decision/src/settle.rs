@@ -11,6 +11,8 @@ use crate::state::State;
 
 /// How many of a waiting line are looked at in one step.
 const SCAN_MAX: usize = 64;
+/// Two lines may wait for one bucket: how long at most until a line is looked at again.
+const LOOK_AGAIN_MAX: Micros = time::HOUR;
 
 /// Says what happens to a withdrawal that was judged; `is_its_turn` if its waiting line has come to it.
 pub(crate) fn settle(
@@ -22,6 +24,7 @@ pub(crate) fn settle(
     out: &mut Events,
 ) {
     let mut judgement = judgement;
+    let start = out.len();
     if judgement.must_deny {
         // Closing gives back whatever it had.
         return decided(subject, judgement, Status::Denied, out);
@@ -45,6 +48,12 @@ pub(crate) fn settle(
         Status::Approved
     };
     decided(subject, judgement, status, out);
+    if !subject.is_counted
+        && let Some(own) = out.get_mut(start..)
+    {
+        // This decision gives it the value that buckets count: it comes before what spends them.
+        own.rotate_right(1);
+    }
 }
 
 /// Gives up what a withdrawal holds while a person or its owner is asked.
@@ -97,13 +106,10 @@ fn seat(
     out: &mut Events,
 ) -> Seat {
     let withdrawal = subject.id;
-    if let Some(reserved) = subject.reserved {
-        // What is reserved in this class, or in one that is trusted less, stays where it is.
-        if reserved >= judgement.class {
-            judgement.class = reserved;
-            return Seat::Reserved;
-        }
-        out.push(Event::ReservationReturned { withdrawal });
+    // What is reserved in this class, or in one that is trusted less, stays where it is.
+    if let Some(reserved) = subject.reserved.filter(|reserved| *reserved >= judgement.class) {
+        judgement.class = reserved;
+        return Seat::Reserved;
     }
     let class = judgement.class;
     let lane = lane(state, at, subject, class);
@@ -115,9 +121,7 @@ fn seat(
     };
     let line = state.lanes.get(&lane);
     if fit == Fit::Now && (is_its_turn || line.is_none()) {
-        if subject.queued.is_some() {
-            out.push(Event::Unqueued { withdrawal });
-        }
+        let_go(subject, out);
         out.push(Event::Reserved { withdrawal, class });
         return Seat::Reserved;
     }
@@ -137,14 +141,11 @@ fn seat(
     reason.until = Some(until);
     judgement.reasons.push(reason);
     if subject.queued.is_none_or(|turn| turn.lane != lane) {
-        if subject.queued.is_some() {
-            out.push(Event::Unqueued { withdrawal });
-        }
+        let_go(subject, out);
         out.push(Event::Queued { withdrawal, lane, turn: turn_of(state, subject, lane) });
-        if line.is_none() {
-            out.push(Event::LaneScheduled { lane, at: at.plus(wait) });
-        } else if fit == Fit::Now {
-            out.push(Event::LaneScheduled { lane, at });
+        let due = at.plus(wait.min(LOOK_AGAIN_MAX));
+        if line.is_none_or(|line| due < line.wake) {
+            out.push(Event::LaneScheduled { lane, at: due });
         }
     }
     Seat::Waits
@@ -245,7 +246,7 @@ pub(crate) fn serve(state: &State, at: Timestamp, lane: Lane, out: &mut Events) 
     let mut wake: Option<Micros> = None;
     for (_, _, id) in line.queue.iter().take(SCAN_MAX) {
         let Some(withdrawal) = state.withdrawal(*id) else { continue };
-        let Some(subject) = Subject::open(state, withdrawal) else { continue };
+        let Some(subject) = Subject::open(state, at, withdrawal) else { continue };
         let judgement = crate::judge::judge(state, at, &subject);
         let moves_on = judgement.must_deny || judgement.must_hold || !judgement.factors.is_empty();
         let fit = fit(state, at, &subject, judgement.class, lane.small);
@@ -255,13 +256,12 @@ pub(crate) fn serve(state: &State, at: Timestamp, lane: Lane, out: &mut Events) 
             out.push(Event::LaneScheduled { lane, at });
             return;
         }
-        let wait = fit.wait().unwrap_or(time::HOUR);
+        let wait = fit.wait().unwrap_or(LOOK_AGAIN_MAX);
         wake = Some(wake.map_or(wait, |soonest| soonest.min(wait)));
         if matches!(fit, Fit::After { level, .. } if level > 0) {
             break;
         }
     }
-    // Two lines may wait for one bucket: look again at the latest when something could have changed.
-    let wait = wake.unwrap_or(time::HOUR).clamp(time::SECOND, time::HOUR);
+    let wait = wake.unwrap_or(LOOK_AGAIN_MAX).clamp(time::SECOND, LOOK_AGAIN_MAX);
     out.push(Event::LaneScheduled { lane, at: at.plus(wait) });
 }

@@ -42,6 +42,8 @@ impl Steady {
     }
 
     pub(crate) fn lose(&mut self, from: Timestamp, to: Timestamp) {
+        // Time under suspicion is lost as a whole when the suspicion ends.
+        let to = self.suspect_since.map_or(to, |since| to.min(since));
         let from = self.lost.last().map_or(from, |(_, end)| from.max(*end));
         if to > from {
             self.lost.push((from, to));
@@ -71,6 +73,16 @@ impl Steady {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn downtime_under_suspicion_is_lost_once_with_the_rest_of_it() {
+        let mut steady = Steady::default();
+        steady.suspect(Timestamp(100));
+        steady.lose(Timestamp(120), Timestamp(140));
+        assert_eq!(steady.age(Timestamp(50), Timestamp(200)), 50);
+        steady.confirm(Timestamp(200));
+        assert_eq!(steady.age(Timestamp(50), Timestamp(260)), 110);
+    }
 
     #[test]
     fn lost_time_makes_nothing_older() {

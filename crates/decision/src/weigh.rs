@@ -32,7 +32,7 @@ pub fn request<'s>(state: &'s State, at: Timestamp, request: &'s RequestWithdraw
 
 /// Weighs an open withdrawal.
 pub fn open(state: &State, at: Timestamp, id: WithdrawalId) -> Option<Weighed<'_>> {
-    let subject = Subject::open(state, state.withdrawal(id)?)?;
+    let subject = Subject::open(state, at, state.withdrawal(id)?)?;
     Some(weigh(state, at, &subject))
 }
 
