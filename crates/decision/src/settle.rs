@@ -48,7 +48,8 @@ pub(crate) fn settle(
         Status::Approved
     };
     decided(subject, judgement, status, out);
-    if !subject.is_counted
+    if subject.is_open
+        && !subject.is_counted
         && let Some(own) = out.get_mut(start..)
     {
         // This decision gives it the value that buckets count: it comes before what spends them.

@@ -5,7 +5,7 @@
 //! month of days (31).
 
 use holdfast_values::{Micros, Timestamp, UsdCents, time};
-use minicbor::{Decode, Encode};
+use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 
 /// How many entries are kept exactly.
 pub const EXACT_MAX: usize = 64;
@@ -50,32 +50,176 @@ struct Entry {
     usd_cents: UsdCents,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+/// What ended in one slot. In memory a key of few entries must cost little: an exchange has millions of destinations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Slot {
-    #[n(0)]
-    end: Timestamp,
-    #[n(1)]
-    count: u64,
-    #[n(2)]
+    /// In units of five minutes: enough for 40,000 years.
+    end: u32,
+    /// At [`u32::MAX`] it has forgotten what it counted, and stays.
+    count: u32,
     usd_cents: UsdCents,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
-struct Slots {
-    #[n(0)]
-    fives: Vec<Slot>,
-    #[n(1)]
-    hours: Vec<Slot>,
-    #[n(2)]
-    days: Vec<Slot>,
+impl Slot {
+    fn new(end: Timestamp, count: u32, usd_cents: UsdCents) -> Self {
+        Self { end: u32::try_from(end.0 / FIVE_MINUTES).unwrap_or(u32::MAX), count, usd_cents }
+    }
+
+    const fn end(&self) -> Timestamp {
+        Timestamp((self.end as u64).saturating_mul(FIVE_MINUTES))
+    }
+
+    const fn add(&mut self, count: u32, usd_cents: UsdCents) {
+        self.count = self.count.saturating_add(count);
+        self.usd_cents = self.usd_cents.saturating_add(usd_cents);
+    }
 }
 
+impl<C> Encode<C> for Slot {
+    fn encode<W: encode::Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), encode::Error<W::Error>> {
+        e.array(3)?.encode(self.end())?.u32(self.count)?.encode(self.usd_cents)?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Slot {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
+        if d.array()? != Some(3) {
+            return Err(decode::Error::message("slot: an array of three"));
+        }
+        let end: Timestamp = d.decode()?;
+        let slot = Self::new(end, d.u32()?, d.decode()?);
+        if slot.end() == end { Ok(slot) } else { Err(decode::Error::message("slot: an end off its grain")) }
+    }
+}
+
+/// Slots of five minutes, then hours, then days, each in the order in which they came to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Slots {
+    fives: u16,
+    hours: u16,
+    all: Box<[Slot]>,
+}
+
+/// Slots by grain, while they change.
+type ByGrain = [Vec<Slot>; 3];
+
+const fn round_up(at: Timestamp, grain: Micros) -> Timestamp {
+    Timestamp(at.0.div_ceil(grain).saturating_mul(grain))
+}
+
+fn put(slots: &mut Vec<Slot>, end: Timestamp, slot: Slot) {
+    let new = Slot::new(end, slot.count, slot.usd_cents);
+    match slots.iter_mut().rev().find(|known| known.end == new.end) {
+        Some(known) => known.add(slot.count, slot.usd_cents),
+        None => slots.push(new),
+    }
+}
+
+impl Slots {
+    /// Five minutes, hours, days.
+    fn by_grain(&self) -> [&[Slot]; 3] {
+        let (fives, rest) = self.all.split_at_checked(usize::from(self.fives)).unwrap_or_default();
+        let (hours, days) = rest.split_at_checked(usize::from(self.hours)).unwrap_or_default();
+        [fives, hours, days]
+    }
+
+    fn take_apart(&self) -> ByGrain {
+        self.by_grain().map(<[Slot]>::to_vec)
+    }
+
+    /// `None` if there are more than a window can have.
+    fn join([fives, hours, days]: ByGrain) -> Option<Self> {
+        let count = |slots: &Vec<Slot>| u16::try_from(slots.len()).ok();
+        let (five_count, hour_count) = (count(&fives)?, count(&hours)?);
+        Some(Self { fives: five_count, hours: hour_count, all: [fives, hours, days].concat().into() })
+    }
+
+    fn add(&mut self, at: Timestamp, usd_cents: UsdCents) {
+        let new = Slot::new(round_up(at, FIVE_MINUTES), 1, usd_cents);
+        let fives = usize::from(self.fives);
+        // Nearly always the last slot; an older one only while history is imported.
+        match self.all.iter_mut().take(fives).rev().find(|slot| slot.end == new.end) {
+            Some(slot) => slot.add(1, usd_cents),
+            None => {
+                let mut all = core::mem::take(&mut self.all).into_vec();
+                all.reserve_exact(1);
+                all.insert(fives.min(all.len()), new);
+                self.all = all.into();
+                self.fives = self.fives.saturating_add(1);
+            }
+        }
+    }
+
+    /// Moves what is surely out of a window into the next coarser slots; forgets what is out of all.
+    fn roll(&mut self, now: Timestamp) {
+        let spans = [time::HOUR, time::DAY, MONTH];
+        let is_in = |slot: &Slot, span: Micros| now.since(slot.end()) <= span;
+        let stays = |(slots, span): (&[Slot], Micros)| slots.iter().all(|slot| is_in(slot, span));
+        if self.by_grain().into_iter().zip(spans).all(stays) {
+            return;
+        }
+        let [mut fives, mut hours, mut days] = self.take_apart();
+        for slot in fives.extract_if(.., |slot| !is_in(slot, time::HOUR)) {
+            put(&mut hours, round_up(slot.end(), time::HOUR), slot);
+        }
+        for slot in hours.extract_if(.., |slot| !is_in(slot, time::DAY)) {
+            put(&mut days, round_up(slot.end(), time::DAY), slot);
+        }
+        days.retain(|slot| is_in(slot, MONTH));
+        // A window that would be too large stays as it is: it counts too much, never too little.
+        if let Some(rolled) = Self::join([fives, hours, days]) {
+            *self = rolled;
+        }
+    }
+
+    /// Takes an entry out of the slot that holds it now.
+    fn take(&mut self, at: Timestamp, usd_cents: UsdCents) {
+        let five = round_up(at, FIVE_MINUTES);
+        let hour = round_up(five, time::HOUR);
+        let ends = [five, hour, round_up(hour, time::DAY)];
+        let mut by_grain = self.take_apart();
+        let place = by_grain.iter().zip(ends).position(|(slots, end)| slots.iter().any(|s| s.end() == end));
+        let Some((slots, end)) = place.and_then(|p| Some((by_grain.get_mut(p)?, ends.get(p)?))) else { return };
+        if let Some(slot) = slots.iter_mut().find(|slot| slot.end() == *end) {
+            // What is saturated has forgotten what it was made of: it stays.
+            if slot.count != u32::MAX {
+                slot.count = slot.count.saturating_sub(1);
+            }
+            if slot.usd_cents != UsdCents::MAX {
+                slot.usd_cents = UsdCents(slot.usd_cents.0.saturating_sub(usd_cents.0));
+            }
+        }
+        slots.retain(|slot| slot.count != 0);
+        if let Some(rest) = Self::join(by_grain) {
+            *self = rest;
+        }
+    }
+}
+
+impl<C> Encode<C> for Slots {
+    fn encode<W: encode::Write>(&self, e: &mut Encoder<W>, ctx: &mut C) -> Result<(), encode::Error<W::Error>> {
+        e.array(3)?;
+        self.by_grain().into_iter().try_for_each(|slots| slots.encode(e, ctx))
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Slots {
+    fn decode(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Self, decode::Error> {
+        if d.array()? != Some(3) {
+            return Err(decode::Error::message("slots: an array of three"));
+        }
+        let by_grain = [Vec::decode(d, ctx)?, Vec::decode(d, ctx)?, Vec::decode(d, ctx)?];
+        Self::join(by_grain).ok_or_else(|| decode::Error::message("slots: too many"))
+    }
+}
+
+/// At most [`EXACT_MAX`] entries, or slots.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 enum Form {
     #[n(0)]
-    Exact(#[n(0)] Vec<Entry>),
+    Exact(#[n(0)] Box<[Entry]>),
     #[n(1)]
-    Slots(#[n(0)] Box<Slots>),
+    Slots(#[n(0)] Slots),
 }
 
 /// One key's window.
@@ -85,90 +229,32 @@ pub struct Window(#[n(0)] Form);
 
 impl Default for Window {
     fn default() -> Self {
-        Self(Form::Exact(Vec::new()))
-    }
-}
-
-const fn round_up(at: Timestamp, grain: Micros) -> Timestamp {
-    Timestamp(at.0.div_ceil(grain).saturating_mul(grain))
-}
-
-fn put(slots: &mut Vec<Slot>, end: Timestamp, count: u64, usd_cents: UsdCents) {
-    // Nearly always the last slot; an older one only while history is imported.
-    match slots.iter_mut().rev().find(|slot| slot.end == end) {
-        Some(slot) => {
-            slot.count = slot.count.saturating_add(count);
-            slot.usd_cents = slot.usd_cents.saturating_add(usd_cents);
-        }
-        None => slots.push(Slot { end, count, usd_cents }),
-    }
-}
-
-fn take(slots: &mut Vec<Slot>, end: Timestamp, usd_cents: UsdCents) -> bool {
-    let Some(place) = slots.iter().position(|slot| slot.end == end) else { return false };
-    if let Some(slot) = slots.get_mut(place) {
-        slot.count = slot.count.saturating_sub(1);
-        // A saturated sum has forgotten what it was made of: it stays.
-        if slot.usd_cents != UsdCents::MAX {
-            slot.usd_cents = UsdCents(slot.usd_cents.0.saturating_sub(usd_cents.0));
-        }
-        if slot.count == 0 {
-            slots.remove(place);
-        }
-    }
-    true
-}
-
-impl Slots {
-    fn add(&mut self, at: Timestamp, usd_cents: UsdCents) {
-        put(&mut self.fives, round_up(at, FIVE_MINUTES), 1, usd_cents);
-    }
-
-    /// Moves what is surely out of a window into the next coarser slots; forgets what is out of all.
-    fn roll(&mut self, now: Timestamp) {
-        let hours = &mut self.hours;
-        self.fives.retain(|slot| {
-            let stays = now.since(slot.end) <= time::HOUR;
-            if !stays {
-                put(hours, round_up(slot.end, time::HOUR), slot.count, slot.usd_cents);
-            }
-            stays
-        });
-        let days = &mut self.days;
-        self.hours.retain(|slot| {
-            let stays = now.since(slot.end) <= time::DAY;
-            if !stays {
-                put(days, round_up(slot.end, time::DAY), slot.count, slot.usd_cents);
-            }
-            stays
-        });
-        self.days.retain(|slot| now.since(slot.end) <= MONTH);
+        Self(Form::Exact(Box::default()))
     }
 }
 
 impl Window {
     /// A window that is kept in slots from the first entry on: for keys that many accounts share.
     pub fn in_slots() -> Self {
-        Self(Form::Slots(Box::default()))
+        Self(Form::Slots(Slots::default()))
     }
 
     /// Adds an entry; `now` is not before `at`.
     pub fn add(&mut self, now: Timestamp, at: Timestamp, usd_cents: UsdCents) {
-        if let Form::Exact(entries) = &mut self.0 {
+        if let Form::Exact(kept) = &mut self.0 {
+            let mut entries = core::mem::take(kept).into_vec();
             entries.retain(|entry| now.since(entry.at) <= MONTH);
             if entries.len() < EXACT_MAX {
-                // Most keys have few entries: grow by what is needed, not by doubling.
-                if entries.len() == entries.capacity() && entries.len() < 8 {
-                    entries.reserve_exact(1);
-                }
+                entries.reserve_exact(1);
                 entries.push(Entry { at, usd_cents });
+                *kept = entries.into();
                 return;
             }
             let mut slots = Slots::default();
-            for entry in entries.iter() {
+            for entry in entries {
                 slots.add(entry.at, entry.usd_cents);
             }
-            self.0 = Form::Slots(Box::new(slots));
+            self.0 = Form::Slots(slots);
         }
         if let Form::Slots(slots) = &mut self.0 {
             slots.add(at, usd_cents);
@@ -179,19 +265,14 @@ impl Window {
     /// Takes an entry back, as far as it can still be told apart: what cannot stays counted.
     pub fn remove(&mut self, at: Timestamp, usd_cents: UsdCents) {
         match &mut self.0 {
-            Form::Exact(entries) => {
-                if let Some(place) = entries.iter().position(|e| e.at == at && e.usd_cents == usd_cents) {
+            Form::Exact(kept) => {
+                if let Some(place) = kept.iter().position(|e| e.at == at && e.usd_cents == usd_cents) {
+                    let mut entries = core::mem::take(kept).into_vec();
                     entries.remove(place);
+                    *kept = entries.into();
                 }
             }
-            Form::Slots(slots) => {
-                let five = round_up(at, FIVE_MINUTES);
-                let hour = round_up(five, time::HOUR);
-                let day = round_up(hour, time::DAY);
-                let _found = take(&mut slots.fives, five, usd_cents)
-                    || take(&mut slots.hours, hour, usd_cents)
-                    || take(&mut slots.days, day, usd_cents);
-            }
+            Form::Slots(slots) => slots.take(at, usd_cents),
         }
     }
 
@@ -200,15 +281,15 @@ impl Window {
         let mut totals = Totals::default();
         match &self.0 {
             Form::Exact(entries) => {
-                for entry in entries {
+                for entry in &**entries {
                     totals.add(now.since(entry.at), 1, entry.usd_cents, 0);
                 }
             }
             Form::Slots(slots) => {
                 // A coarse slot lies, whole, outside the windows finer than it: that is when it was made.
-                for (from, slots) in [&slots.fives, &slots.hours, &slots.days].into_iter().enumerate() {
+                for (from, slots) in slots.by_grain().into_iter().enumerate() {
                     for slot in slots {
-                        totals.add(now.since(slot.end), slot.count, slot.usd_cents, from);
+                        totals.add(now.since(slot.end()), u64::from(slot.count), slot.usd_cents, from);
                     }
                 }
             }
@@ -220,10 +301,7 @@ impl Window {
     pub fn is_over(&self, now: Timestamp) -> bool {
         match &self.0 {
             Form::Exact(entries) => entries.iter().all(|entry| now.since(entry.at) > MONTH),
-            Form::Slots(slots) => [&slots.fives, &slots.hours, &slots.days]
-                .into_iter()
-                .flatten()
-                .all(|slot| now.since(slot.end) > MONTH),
+            Form::Slots(slots) => slots.all.iter().all(|slot| now.since(slot.end()) > MONTH),
         }
     }
 }
@@ -294,5 +372,44 @@ mod tests {
             }
             prop_assert_eq!(window.totals(now).count[1], 0);
         }
+    }
+
+    /// As snapshots have had it from the first one on.
+    #[derive(Encode)]
+    struct SlotWritten(#[n(0)] Timestamp, #[n(1)] u64, #[n(2)] UsdCents);
+    #[derive(Encode)]
+    struct SlotsWritten(#[n(0)] Vec<SlotWritten>, #[n(1)] Vec<SlotWritten>, #[n(2)] Vec<SlotWritten>);
+    #[derive(Encode)]
+    enum FormWritten {
+        #[n(0)]
+        Exact(#[n(0)] Vec<Entry>),
+        #[n(1)]
+        Slots(#[n(0)] SlotsWritten),
+    }
+
+    #[test]
+    fn is_written_as_lists_by_grain_and_read_back() {
+        let day = Timestamp(1_700_006_400 * time::SECOND);
+        let mut shared = Window::in_slots();
+        let mut own = Window::default();
+        for (hours, cents) in [(0, 5), (47, 6), (47, 7), (71, 8)] {
+            let at = day.plus(hours * time::HOUR);
+            shared.add(at, at, UsdCents(cents));
+            own.add(at, at, UsdCents(cents));
+        }
+        let slot = |hours: u64, count, cents| SlotWritten(day.plus(hours * time::HOUR), count, UsdCents(cents));
+        let slots = SlotsWritten(vec![slot(71, 1, 8)], vec![slot(47, 2, 13)], vec![slot(0, 1, 5)]);
+        let entry = |hours: u64, cents| Entry { at: day.plus(hours * time::HOUR), usd_cents: UsdCents(cents) };
+        let entries = vec![entry(0, 5), entry(47, 6), entry(47, 7), entry(71, 8)];
+        for (window, written) in [(shared, FormWritten::Slots(slots)), (own, FormWritten::Exact(entries))] {
+            let bytes = minicbor::to_vec(&window).unwrap();
+            assert_eq!(bytes, minicbor::to_vec(&written).unwrap());
+            assert_eq!(minicbor::decode::<Window>(&bytes).unwrap(), window);
+        }
+    }
+
+    #[test]
+    fn a_window_of_a_few_slots_is_small() {
+        assert!(size_of::<Window>() <= 24 && size_of::<Slot>() <= 16);
     }
 }
