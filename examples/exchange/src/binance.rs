@@ -354,7 +354,7 @@ fn request_error(error: RequestError) -> BinanceError {
 fn refused(code: &str, title: &str, detail: Option<&str>) -> BinanceError {
     let number = match code {
         "signature_invalid" => -1022,
-        "api_key_unknown" | "api_key_foreign" | "api_key_not_stored" => -2015,
+        "api_key_unknown" | "api_key_foreign" | "api_key_not_stored" => -1002,
         "memo_invalid" | "memo_not_supported" | "memo_conflict" => -4008,
         "asset_unknown" | "asset_invalid" => -4018,
         "network_not_configured" | "network_not_releasable" | "network_unknown" => -4019,
@@ -369,10 +369,15 @@ fn refused(code: &str, title: &str, detail: Option<&str>) -> BinanceError {
 }
 
 /// Holdfast decided that it does not go.
+///
+/// A key that may not do this is -1002, not Binance's -2015: clients (ccxt among them) take a -2015 after a request that
+/// worked for a passing ban, and try again.
 fn denied(code: &str, info: &str) -> BinanceError {
     match code {
         "api_key_unknown" | "api_key_revoked" | "api_key_revision" | "api_key_scope"
-        | "api_ip_not_allowed" => BinanceError::new(401, -2015, format!("{NOT_AUTHORISED} {info}")),
+        | "api_ip_not_allowed" => {
+            BinanceError::new(401, -1002, format!("You are not authorized to execute this request. {info}"))
+        }
         "api_timestamp" => {
             BinanceError::new(400, -1021, "Timestamp for this request is outside of the recvWindow.")
         }
