@@ -128,7 +128,7 @@ async fn serve(args: &ServeArgs) -> Result<bool, Failure> {
     let signal = Signal::new();
     let reader = recovered.journal.reader().map_err(journal_error)?;
     let (follower, views) =
-        Follower::start(dir.path(), reader, signal.clone()).map_err(|error| Failure::new("views", error))?;
+        Follower::start(dir.path(), reader, signal.clone()).map_err(|error| Failure::new(error.code(), error))?;
     let reader = recovered.journal.reader().map_err(journal_error)?;
     let outbox = if config.webhooks.is_empty() {
         None
@@ -137,7 +137,7 @@ async fn serve(args: &ServeArgs) -> Result<bool, Failure> {
         let roots = Roots::of_system().map_err(|error| Failure::new("tls_roots", error))?;
         let readers = || recovered.journal.reader();
         let started = Outbox::start(dir.path(), endpoints, &views, readers, &roots, Patience::default());
-        Some(started.map_err(|error| Failure::new("outbox", error))?)
+        Some(started.map_err(|error| Failure::new(error.code(), error))?)
     };
     let metrics = Arc::new(Metrics::default());
     let options = intake::Options {

@@ -1,4 +1,5 @@
 //! Accounts: opening, looking, freezing, limits, changes of their protection, address books.
+#![expect(unused_qualifications, reason = "the code that utoipa generates for query parameters")]
 
 use axum::Extension;
 use axum::extract::{Path, State};

@@ -68,9 +68,9 @@ pub const AUTHORITY: &[(&str, &str, Rule)] = &[
 
 /// Whose request it is.
 #[derive(Clone, Debug)]
-pub struct Caller {
+pub(super) struct Caller {
     /// The client that the token belongs to.
-    pub client: Name,
+    pub(super) client: Name,
 }
 
 /// Looks up the rule of a route. `HEAD` is `GET`.
@@ -124,7 +124,7 @@ pub fn token_hash(token: &str) -> [u8; 32] {
 }
 
 /// The names of a set of scopes.
-pub fn scope_names(scopes: TokenScopes) -> String {
+fn scope_names(scopes: TokenScopes) -> String {
     let names = [
         (TokenScopes::READ, "read"),
         (TokenScopes::SERVICE, "service"),

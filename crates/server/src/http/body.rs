@@ -47,7 +47,9 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| {
-        let code = if error.is_data() { "body_invalid" } else { "malformed_json" };
+        // Some complaints about an enum's form look like bad syntax: what reads as any value at all is JSON.
+        let is_json = error.is_data() || serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
+        let code = if is_json { "body_invalid" } else { "malformed_json" };
         Problem::new(code).detail(error)
     })
 }

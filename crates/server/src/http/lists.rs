@@ -1,4 +1,5 @@
 //! Lists: answered from the views, newest first, page by page, and saying which sequence they are as of.
+#![expect(unused_qualifications, reason = "the code that utoipa generates for query parameters")]
 
 use std::time::Duration;
 

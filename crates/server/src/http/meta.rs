@@ -24,6 +24,30 @@ pub(super) struct HealthReply {
     sequence: u64,
 }
 
+/// What it can do.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct ReadyReply {
+    #[serde(flatten)]
+    health: HealthReply,
+    /// False while lists cannot follow the journal.
+    views_well: bool,
+    /// The last record that lists have seen.
+    views_sequence: u64,
+    /// The endpoints that are told what happens.
+    webhooks: Vec<WebhookReply>,
+}
+
+/// How an endpoint is doing.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct WebhookReply {
+    /// Its name in the configuration.
+    name: String,
+    /// False while messages do not arrive.
+    well: bool,
+    /// Records that it was not told of yet.
+    lag_records: u64,
+}
+
 fn health_of(app: &Shared) -> HealthReply {
     let published = app.intake.published();
     HealthReply {
@@ -46,7 +70,7 @@ pub(super) async fn health(State(app): State<Shared>) -> Response {
 
 #[utoipa::path(
     get, path = "/ready", tag = "meta", summary = "Can it decide", security(),
-    responses((status = 200, body = HealthReply), (status = 503, body = HealthReply)),
+    responses((status = 200, body = ReadyReply), (status = 503, body = ReadyReply)),
 )]
 pub(super) async fn ready(State(app): State<Shared>) -> Response {
     let status = if app.intake.is_healthy() && !app.intake.has_ended() {
@@ -54,7 +78,20 @@ pub(super) async fn ready(State(app): State<Shared>) -> Response {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    (status, axum::Json(health_of(&app))).into_response()
+    // Lists and webhooks that lag do not keep the core from deciding: they are told, and change no status.
+    let endpoints = app.outbox.as_ref().map(crate::outbox::Outbox::statuses).unwrap_or_default();
+    let webhooks = endpoints
+        .into_iter()
+        .map(|status| WebhookReply { well: status.is_well(), lag_records: status.lag(), name: status.name })
+        .collect();
+    let position = app.views.position();
+    let reply = ReadyReply {
+        health: health_of(&app),
+        views_well: position.failed.is_none(),
+        views_sequence: position.head.sequence,
+        webhooks,
+    };
+    (status, axum::Json(reply)).into_response()
 }
 
 #[utoipa::path(
@@ -64,7 +101,7 @@ pub(super) async fn ready(State(app): State<Shared>) -> Response {
 pub(super) async fn metrics(State(app): State<Shared>) -> Response {
     let durable = *app.intake.durable().borrow();
     let views = app.views.position().head.sequence;
-    let text = app.metrics.text(&[
+    let mut text = app.metrics.text(&[
         ("durable_sequence", "The last durable record.", durable),
         ("views_sequence", "The last record that the lists have seen.", views),
         (
@@ -75,6 +112,9 @@ pub(super) async fn metrics(State(app): State<Shared>) -> Response {
         ("journal_writable", "1 if the journal can be written.", u64::from(app.intake.is_healthy())),
         ("uptime_seconds", "Since the process started.", app.started.elapsed().as_secs()),
     ]);
+    if let Some(outbox) = &app.outbox {
+        text.push_str(&outbox.metrics());
+    }
     with_type("text/plain; version=0.0.4", text)
 }
 

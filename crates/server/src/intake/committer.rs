@@ -77,4 +77,7 @@ fn run(
             }
         }
     }
+    if let Err(error) = journal.close() {
+        tracing::warn!(code = error.code(), %error, "the journal did not close well; nothing in it is lost");
+    }
 }

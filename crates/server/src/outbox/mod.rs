@@ -273,6 +273,29 @@ impl Outbox {
         Ok(Self { statuses, _tasks: tasks, _stop: stop })
     }
 
+    /// The endpoints' Prometheus metrics. The names of endpoints are the operator's own, from the configuration.
+    pub fn metrics(&self) -> String {
+        use core::fmt::Write as _;
+        let statuses = self.statuses();
+        let mut text = String::new();
+        let mut family = |name: &str, kind: &str, help: &str, value: fn(&EndpointStatus) -> u64| {
+            let _infallible = writeln!(
+                text,
+                "# HELP holdfast_webhook_{name} {help}\n# TYPE holdfast_webhook_{name} {kind}"
+            );
+            for status in &statuses {
+                let endpoint = status.name.replace(['\\', '"', '\n'], "_");
+                let value = value(status);
+                let _infallible = writeln!(text, "holdfast_webhook_{name}{{endpoint=\"{endpoint}\"}} {value}");
+            }
+        };
+        family("up", "gauge", "1 unless messages do not arrive.", |status| u64::from(status.is_well()));
+        family("lag_records", "gauge", "Records that the endpoint was not told of.", EndpointStatus::lag);
+        family("delivered_total", "counter", "Messages delivered since the start.", |status| status.delivered_total);
+        family("failed_total", "counter", "Attempts that failed since the start.", |status| status.failed_total);
+        text
+    }
+
     /// How the endpoints are doing.
     pub fn statuses(&self) -> Vec<EndpointStatus> {
         self.statuses

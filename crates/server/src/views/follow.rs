@@ -109,7 +109,7 @@ impl Drop for Follower {
     }
 }
 
-/// Opens the views and compares them with the journal. Views of an older format are made anew.
+/// Opens the views, or makes them, and compares them with the journal.
 pub(super) fn open(dir: &Path, reader: &LocalReader) -> Result<Projection, ViewsError> {
     let path = schema::path(dir);
     let connection = if path.exists() {
