@@ -286,13 +286,18 @@ impl Outbox {
             for status in &statuses {
                 let endpoint = status.name.replace(['\\', '"', '\n'], "_");
                 let value = value(status);
-                let _infallible = writeln!(text, "holdfast_webhook_{name}{{endpoint=\"{endpoint}\"}} {value}");
+                let _infallible =
+                    writeln!(text, "holdfast_webhook_{name}{{endpoint=\"{endpoint}\"}} {value}");
             }
         };
         family("up", "gauge", "1 unless messages do not arrive.", |status| u64::from(status.is_well()));
         family("lag_records", "gauge", "Records that the endpoint was not told of.", EndpointStatus::lag);
-        family("delivered_total", "counter", "Messages delivered since the start.", |status| status.delivered_total);
-        family("failed_total", "counter", "Attempts that failed since the start.", |status| status.failed_total);
+        family("delivered_total", "counter", "Messages delivered since the start.", |status| {
+            status.delivered_total
+        });
+        family("failed_total", "counter", "Attempts that failed since the start.", |status| {
+            status.failed_total
+        });
         text
     }
 

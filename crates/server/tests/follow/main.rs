@@ -11,6 +11,7 @@ mod commands;
 mod fixture;
 mod record;
 mod replay;
+mod speed;
 mod views;
 mod webhooks;
 mod why;

@@ -186,6 +186,11 @@ async fn tries_again_until_it_arrives_and_says_so_meanwhile() {
     let status = outbox.statuses().remove(0);
     assert!(!status.is_well());
     assert_eq!(status.last_error.as_deref(), Some("it answered 500"));
+    assert!(
+        outbox.metrics().contains("holdfast_webhook_up{endpoint=\"backend\"} 0\n"),
+        "{}",
+        outbox.metrics()
+    );
     receiver.failures.store(0, Ordering::SeqCst);
     until("well again", || outbox.statuses()[0].is_well()).await;
     until("told", || receiver.kinds() == ["halt.started"]).await;
