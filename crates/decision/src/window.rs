@@ -177,27 +177,41 @@ impl Slots {
         let five = round_up(at, FIVE_MINUTES);
         let hour = round_up(five, time::HOUR);
         let ends = [five, hour, round_up(hour, time::DAY)];
-        let mut by_grain = self.take_apart();
-        let place = by_grain.iter().zip(ends).position(|(slots, end)| slots.iter().any(|s| s.end() == end));
-        let Some((slots, end)) = place.and_then(|p| Some((by_grain.get_mut(p)?, ends.get(p)?))) else { return };
-        if let Some(slot) = slots.iter_mut().find(|slot| slot.end() == *end) {
-            // What is saturated has forgotten what it was made of: it stays.
-            if slot.count != u32::MAX {
-                slot.count = slot.count.saturating_sub(1);
-            }
-            if slot.usd_cents != UsdCents::MAX {
-                slot.usd_cents = UsdCents(slot.usd_cents.0.saturating_sub(usd_cents.0));
-            }
+        let fives = usize::from(self.fives);
+        let hours = fives.saturating_add(usize::from(self.hours));
+        let ranges = [0..fives, fives..hours, hours..self.all.len()];
+        let found = ranges.into_iter().zip(ends).enumerate().find_map(|(grain, (range, end))| {
+            let slots = self.all.get(range.clone())?;
+            Some((grain, range.start.saturating_add(slots.iter().position(|slot| slot.end() == end)?)))
+        });
+        let Some((grain, place)) = found else { return };
+        let Some(slot) = self.all.get_mut(place) else { return };
+        // What is saturated has forgotten what it was made of: it stays.
+        if slot.count != u32::MAX {
+            slot.count = slot.count.saturating_sub(1);
         }
-        slots.retain(|slot| slot.count != 0);
-        if let Some(rest) = Self::join(by_grain) {
-            *self = rest;
+        if slot.usd_cents != UsdCents::MAX {
+            slot.usd_cents = UsdCents(slot.usd_cents.0.saturating_sub(usd_cents.0));
+        }
+        if slot.count == 0 {
+            let mut all = core::mem::take(&mut self.all).into_vec();
+            all.remove(place);
+            self.all = all.into();
+            match grain {
+                0 => self.fives = self.fives.saturating_sub(1),
+                1 => self.hours = self.hours.saturating_sub(1),
+                _ => {}
+            }
         }
     }
 }
 
 impl<C> Encode<C> for Slots {
-    fn encode<W: encode::Write>(&self, e: &mut Encoder<W>, ctx: &mut C) -> Result<(), encode::Error<W::Error>> {
+    fn encode<W: encode::Write>(
+        &self,
+        e: &mut Encoder<W>,
+        ctx: &mut C,
+    ) -> Result<(), encode::Error<W::Error>> {
         e.array(3)?;
         self.by_grain().into_iter().try_for_each(|slots| slots.encode(e, ctx))
     }
@@ -397,14 +411,17 @@ mod tests {
             shared.add(at, at, UsdCents(cents));
             own.add(at, at, UsdCents(cents));
         }
-        let slot = |hours: u64, count, cents| SlotWritten(day.plus(hours * time::HOUR), count, UsdCents(cents));
+        let slot =
+            |hours: u64, count, cents| SlotWritten(day.plus(hours * time::HOUR), count, UsdCents(cents));
         let slots = SlotsWritten(vec![slot(71, 1, 8)], vec![slot(47, 2, 13)], vec![slot(0, 1, 5)]);
-        let entry = |hours: u64, cents| Entry { at: day.plus(hours * time::HOUR), usd_cents: UsdCents(cents) };
+        let entry =
+            |hours: u64, cents| Entry { at: day.plus(hours * time::HOUR), usd_cents: UsdCents(cents) };
         let entries = vec![entry(0, 5), entry(47, 6), entry(47, 7), entry(71, 8)];
         for (window, written) in [(shared, FormWritten::Slots(slots)), (own, FormWritten::Exact(entries))] {
             let bytes = minicbor::to_vec(&window).unwrap();
             assert_eq!(bytes, minicbor::to_vec(&written).unwrap());
-            assert_eq!(minicbor::decode::<Window>(&bytes).unwrap(), window);
+            let back: Window = Decoder::new(&bytes).decode().unwrap();
+            assert_eq!(back, window);
         }
     }
 
