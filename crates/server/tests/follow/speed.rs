@@ -1,4 +1,5 @@
-//! How fast what follows the journal is. Run by hand: `cargo test -p holdfast-server --test follow -- --ignored --nocapture`.
+//! How fast what follows the journal is: `HOLDFAST_MEASURE=60000 cargo test -p holdfast-server --test follow speed -- --nocapture`
+//! prints it; without the variable a small journal goes the same way.
 
 use std::time::{Duration, Instant};
 
@@ -14,13 +15,14 @@ fn say(what: &str, records: u64, took: Duration) {
 }
 
 #[test]
-#[ignore = "a measurement, not a test"]
-fn measure_rebuild_replay_and_why() {
+fn rebuild_replay_and_why_go_through_a_long_journal() {
+    let measure = std::env::var("HOLDFAST_MEASURE").ok().and_then(|count| count.parse().ok());
+    let count: u64 = measure.unwrap_or(2_000);
     let mut books = Books::new();
     for number in 0..50 {
         books.customer(&format!("ac_{number}"));
     }
-    for number in 0..60_000_u64 {
+    for number in 0..count {
         if number % 100 == 0 {
             books.world.wait(30_000_000);
             books.world.say(holdfast_decision::Command::SetPrices {
@@ -41,7 +43,7 @@ fn measure_rebuild_replay_and_why() {
     }
     books.write();
     let head = books.head();
-    let id = books.id("w59999");
+    let id = books.id(&format!("w{}", count - 1));
     let reader = books.journal.reader().unwrap();
     let started = Instant::now();
     let report = replay(&reader, 1, &mut |_, _| {}).unwrap();
