@@ -19,6 +19,14 @@ pub enum Clock {
         /// When wall and monotonic clock were last compared, by each.
         reference: (u64, Instant),
     },
+    /// A wall clock that a test can move, in microseconds.
+    #[cfg(test)]
+    Moved {
+        /// As for the wall clock.
+        reference: (u64, Instant),
+        /// By how much it differs from the real one.
+        skew: std::sync::Arc<std::sync::atomic::AtomicI64>,
+    },
     /// `start + rate * elapsed`, only over a journal made for it.
     Simulated {
         /// Where it starts.
@@ -62,14 +70,20 @@ impl Clock {
     pub fn read(&mut self) -> (Timestamp, Option<Micros>) {
         match self {
             Self::Simulated { .. } => (self.now(), None),
-            Self::Wall { reference } => {
-                let (now, instant) = (wall(), Instant::now());
-                let step = step(reference.0, micros(instant.saturating_duration_since(reference.1)), now);
-                if step.is_some() || instant.saturating_duration_since(reference.1) > REFERENCE_AGE_MAX {
-                    *reference = (now, instant);
-                }
-                (Timestamp(now), step)
-            }
+            #[cfg(test)]
+            Self::Moved { .. } => self.compare(),
+            Self::Wall { .. } => self.compare(),
+        }
+    }
+
+    /// Compares the wall clock with the monotonic one.
+    fn compare(&mut self) -> (Timestamp, Option<Micros>) {
+        let (Timestamp(now), instant) = (self.now(), Instant::now());
+        match self {
+            Self::Simulated { .. } => (Timestamp(now), None),
+            #[cfg(test)]
+            Self::Moved { reference, .. } => (Timestamp(now), step_since(reference, now, instant)),
+            Self::Wall { reference } => (Timestamp(now), step_since(reference, now, instant)),
         }
     }
 
@@ -78,6 +92,10 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match self {
             Self::Wall { .. } => Timestamp(wall()),
+            #[cfg(test)]
+            Self::Moved { skew, .. } => {
+                Timestamp(wall().saturating_add_signed(skew.load(std::sync::atomic::Ordering::SeqCst)))
+            }
             Self::Simulated { start, since, rate } => {
                 start.plus(micros(since.elapsed()).saturating_mul(u64::from(*rate)))
             }
@@ -90,9 +108,21 @@ impl Clock {
         let span = deadline.since(now);
         match self {
             Self::Wall { .. } => Duration::from_micros(span),
+            #[cfg(test)]
+            Self::Moved { .. } => Duration::from_micros(span),
             Self::Simulated { rate, .. } => Duration::from_micros(span.div_ceil(u64::from((*rate).max(1)))),
         }
     }
+}
+
+/// A step since the reference; the reference moves on after a step, and when it has grown old.
+fn step_since(reference: &mut (u64, Instant), now: u64, instant: Instant) -> Option<Micros> {
+    let elapsed = instant.saturating_duration_since(reference.1);
+    let step = step(reference.0, micros(elapsed), now);
+    if step.is_some() || elapsed > REFERENCE_AGE_MAX {
+        *reference = (now, instant);
+    }
+    step
 }
 
 /// By how much `wall` differs from where it should be `elapsed` after `reference`, if that is more than a clock may.

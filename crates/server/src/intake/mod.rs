@@ -7,6 +7,8 @@
 mod committer;
 mod desk;
 mod recover;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use core::fmt;

@@ -68,7 +68,7 @@ fn client(
             told.by_key.insert(key.clone(), (id.clone(), status.clone()));
         }
         // Most are taken back at once.
-        if next % 4 != 0 {
+        if !next.is_multiple_of(4) {
             let path = url(&format!("/v1/withdrawals/{id}/cancel"));
             let body = json!({ "account": account(number) }).to_string();
             match send(&agent, "POST", &path, &headers[..2], body.as_bytes()) {

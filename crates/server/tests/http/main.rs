@@ -1,7 +1,6 @@
 //! The server as a process: started from the binary, spoken to over HTTP, killed, starved and traced.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "helpers of tests: a failure is a failed test"
