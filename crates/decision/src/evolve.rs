@@ -10,7 +10,7 @@ use crate::command::{Evidence, ImportedAccount, Initialise, PolicySource, Scope,
 use crate::configuration::{BucketSpecs, Class, Configuration, Parameters};
 use crate::event::{AccountIndex, Decision, Event, Factors, Lane, Status, TierIndex, WithdrawalRequested};
 use crate::reason::Severity;
-use crate::state::{ActiveProgram, AssetState, Buckets, IDEMPOTENCY_SPAN, Operator, State};
+use crate::state::{ActiveProgram, AssetState, Buckets, IDEMPOTENCY_SPAN, Operator, State, id_at};
 use crate::window::Window;
 use crate::withdrawal::{Turn, Withdrawal};
 
@@ -219,7 +219,7 @@ impl State {
 
     fn push_account(&mut self, account: Account) {
         let index = AccountIndex(u32::try_from(self.accounts.len()).unwrap_or(u32::MAX));
-        self.account_numbers.insert(account.id.clone(), index);
+        self.account_numbers.insert(&account.id, index.0, |place| id_at(&self.accounts, place));
         for key in &account.api_keys {
             self.key_owners.insert(key.key, index);
         }
@@ -301,7 +301,11 @@ impl State {
         self.idempotency_until.insert((until, key), (request.idempotency.body, self.sequence));
         if let Evidence::ApiRequest(evidence) = &request.evidence {
             let until = evidence.signed_at.plus(evidence.window);
-            if until >= at && self.requests.get(&evidence.request).is_none() {
+            let known = self.requests.get(&evidence.request).copied();
+            if until >= at && known.is_none_or(|known| known < until) {
+                if let Some(known) = known {
+                    self.requests_until.remove(&(known, evidence.request));
+                }
                 self.requests.insert(evidence.request, until);
                 self.requests_until.insert((until, evidence.request));
             }

@@ -259,7 +259,7 @@ pub(crate) fn serve(state: &State, at: Timestamp, lane: Lane, out: &mut Events) 
         }
         let wait = fit.wait().unwrap_or(LOOK_AGAIN_MAX);
         wake = Some(wake.map_or(wait, |soonest| soonest.min(wait)));
-        if matches!(fit, Fit::After { level, .. } if level > 0) {
+        if matches!(fit, Fit::After { share: 0, .. }) {
             break;
         }
     }

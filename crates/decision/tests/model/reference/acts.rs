@@ -1,0 +1,155 @@
+//! Acts of operators in the model: its own reading of the text, its own counting of hands.
+
+use holdfast_decision::acts::Act;
+use holdfast_decision::command::OperatorAct;
+use holdfast_values::{Timestamp, WithdrawalId};
+
+use super::{Answer, DAY, Model, Spent, Told};
+
+impl Model {
+    pub(super) fn act(
+        &mut self,
+        at: Timestamp,
+        sequence: u64,
+        signed: &OperatorAct,
+        told: &dyn Told,
+    ) -> Result<Answer, &'static str> {
+        let line = |name: &str| {
+            let found = signed.text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+            found.unwrap_or_default().to_owned()
+        };
+        let lines = signed.act.lines();
+        if (line("act"), line("target"), line("detail")) != (lines.act.to_owned(), lines.target, lines.detail)
+        {
+            return Err("text_differs");
+        }
+        if line("exchange") != self.exchange {
+            return Err("text_exchange");
+        }
+        let from = Timestamp::parse(&line("not-before")).unwrap();
+        let until = Timestamp::parse(&line("not-after")).unwrap();
+        if at < from || at > until || until.since(from) > 7 * DAY {
+            return Err("text_not_now");
+        }
+        let nonce = line("nonce");
+        if self.used_nonces.iter().any(|used| used.0 == nonce) {
+            return Err("text_used");
+        }
+        let parameters = self.configuration.parameters;
+        let hands = self.operators.iter().filter(|(name, key, since, founder)| {
+            let counts = *founder || self.age(*since, at) >= parameters.operator_ageing;
+            let signs = |signer: &holdfast_decision::command::OperatorSignature| {
+                signer.operator.name == *name && signer.operator.public_key == *key
+            };
+            counts && signed.signatures.iter().any(signs)
+        });
+        let hands = hands.count() as u32;
+        let needed = if lines.act == "revoke_operator" { 1 } else { parameters.loosening_signatures };
+        if hands < needed {
+            return Err("signatures_insufficient");
+        }
+        let outcomes = self.perform(at, sequence, &signed.act, hands, told)?;
+        self.used_nonces.push((nonce, until));
+        Ok(Answer::Done(outcomes))
+    }
+
+    fn perform(
+        &mut self,
+        at: Timestamp,
+        sequence: u64,
+        act: &Act,
+        hands: u32,
+        told: &dyn Told,
+    ) -> Result<Vec<super::Outcome>, &'static str> {
+        match act {
+            Act::Resume(scope) => {
+                self.known_scope(scope)?;
+                if !self.halts.remove(scope) {
+                    return Err("not_halted");
+                }
+                self.look_again_in(at, scope);
+                self.wake_all(at);
+            }
+            Act::ApproveCase(case) => {
+                let which = self.open(WithdrawalId(case.0)).ok_or("case_unknown")?;
+                if self.withdrawals[which].status != "held" {
+                    return Err("case_unknown");
+                }
+                self.withdrawals[which].operators = hands as u8;
+                return Ok(vec![self.decide_again(at, sequence, which, told)]);
+            }
+            Act::UnfreezeAccount(id) => {
+                let account = self.account(id)?;
+                if !self.accounts[account].is_frozen {
+                    return Err("not_frozen");
+                }
+                self.accounts[account].is_frozen = false;
+            }
+            Act::SetTier { account, tier } => {
+                let account = self.account(account)?;
+                self.accounts[account].tier = self.tier(tier)?;
+            }
+            Act::SetLimits { account, usd_cents_24h, usd_cents_30d } => {
+                let account = self.account(account)?;
+                self.accounts[account].limits =
+                    (usd_cents_24h.map(|day| day.0), usd_cents_30d.map(|month| month.0));
+            }
+            Act::Configure(next) => {
+                let same_order = next.assets[0].spec.symbol == self.configuration.assets[0].spec.symbol;
+                let needed = next.parameters.loosening_signatures;
+                if !same_order || needed < 2 {
+                    return Err("configuration_invalid");
+                }
+                if self.operators.len() < needed as usize {
+                    return Err("operators_too_few");
+                }
+                self.configuration = (**next).clone();
+                let now = self.running(at);
+                self.spent.push((now, Spent::Configured(next.clone())));
+                self.wake_all(at);
+            }
+            Act::EnrolOperator(operator) => {
+                let known =
+                    |known: &super::ModelOperator| known.0 == operator.name || known.1 == operator.public_key;
+                if self.operators.iter().any(known) {
+                    return Err("operator_exists");
+                }
+                self.operators.push((operator.name.clone(), operator.public_key, at, false));
+            }
+            Act::RevokeOperator(name) => {
+                let known =
+                    self.operators.iter().position(|known| known.0 == *name).ok_or("operator_unknown")?;
+                if self.operators.len() <= self.configuration.parameters.loosening_signatures as usize {
+                    return Err("operators_too_few");
+                }
+                self.operators.remove(known);
+            }
+            Act::ActivatePolicy(_) => {}
+            Act::Import(digests) => {
+                for digest in digests {
+                    if !self.imports.contains(&digest.0) {
+                        self.imports.push(digest.0);
+                    }
+                }
+            }
+            Act::IssueToken(token) => {
+                if self.tokens.iter().any(|known| known.0 == token.client || known.1 == token.token_hash) {
+                    return Err("token_exists");
+                }
+                self.tokens.push((token.client.clone(), token.token_hash));
+            }
+            Act::ConfirmClock => {
+                let since = self.suspect_since.take().ok_or("clock_not_suspect")?;
+                self.suspected.push((since, at));
+                self.look_again(at, |_| true);
+                self.wake_all(at);
+            }
+            Act::ActivateRules(version) => {
+                if *version != 1 {
+                    return Err("rules_unknown");
+                }
+            }
+        }
+        Ok(Vec::new())
+    }
+}
