@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use holdfast_journal::LocalReader;
 use hyper::body::Bytes;
-use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP};
 
 use super::client::{Client, ClientError, Roots};
 use super::message::{self, Message};
+use super::sign::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP};
 use super::store::{Mark, Store};
 use super::{Endpoint, EndpointStatus, OutboxError, Patience, Shared};
 use crate::record;
@@ -165,18 +165,9 @@ impl Delivery {
     async fn attempt(&mut self, message: &Message, body: &Bytes) -> Result<(), ClientError> {
         // The receiver compares with its own clock, so this is the real time even where Holdfast's is simulated.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let timestamp = i64::try_from(now).unwrap_or(i64::MAX);
         let id = message.id();
-        let signature = self
-            .endpoint
-            .secret
-            .sign(&id, timestamp, body)
-            .map_err(|error| ClientError::Broken(error.to_string()))?;
-        let headers = [
-            (HEADER_WEBHOOK_ID, id),
-            (HEADER_WEBHOOK_TIMESTAMP, timestamp.to_string()),
-            (HEADER_WEBHOOK_SIGNATURE, signature),
-        ];
+        let signature = self.endpoint.secret.sign(&id, now, body);
+        let headers = [(HEADER_ID, id), (HEADER_TIMESTAMP, now.to_string()), (HEADER_SIGNATURE, signature)];
         let answer = tokio::time::timeout(self.patience.attempt, self.client.post(&headers, body)).await;
         answer.unwrap_or_else(|_| {
             self.client.disconnect();

@@ -8,6 +8,7 @@ mod client;
 mod deliver;
 mod docs;
 mod message;
+mod sign;
 mod store;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +17,6 @@ use std::time::Duration;
 
 use holdfast_journal::{JournalError, LocalReader};
 use serde::Serialize;
-use standardwebhooks::Webhook;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -24,13 +24,9 @@ pub use client::{ClientError, Roots};
 pub use docs::webhooks_markdown;
 pub use message::{MESSAGES, Message, MessageKind};
 
+use self::sign::{SECRET_BYTES_MAX, SECRET_BYTES_MIN, Secret};
 use crate::record::RecordError;
 use crate::views::{Views, ViewsError};
-
-/// The shortest secret, in bytes: what Standard Webhooks asks for.
-const SECRET_BYTES_MIN: usize = 24;
-/// The longest secret, in bytes.
-const SECRET_BYTES_MAX: usize = 64;
 
 /// Why webhooks cannot be sent.
 #[derive(Debug, thiserror::Error)]
@@ -97,7 +93,7 @@ impl OutboxError {
 pub struct Endpoint {
     name: String,
     url: client::Url,
-    secret: Webhook,
+    secret: Secret,
     kinds: Vec<String>,
 }
 
@@ -122,15 +118,11 @@ impl Endpoint {
             return Err(error("its name must have 1 to 64 characters".to_owned()));
         }
         let url = client::Url::parse(url).map_err(|problem| error(problem.to_owned()))?;
-        let key = secret.trim().strip_prefix("whsec_").unwrap_or_default();
-        let bytes = base64_length(key);
-        if !(SECRET_BYTES_MIN..=SECRET_BYTES_MAX).contains(&bytes) {
-            let problem = format!(
+        let secret = Secret::parse(secret).ok_or_else(|| {
+            error(format!(
                 "its secret must read whsec_ and the base64 of {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX} random bytes"
-            );
-            return Err(error(problem));
-        }
-        let secret = Webhook::new(key).map_err(|_| error("its secret is not base64".to_owned()))?;
+            ))
+        })?;
         if let Some(unknown) = kinds.iter().find(|kind| !MESSAGES.iter().any(|known| known.name == **kind)) {
             let unknown: String = unknown.chars().take(64).collect();
             return Err(error(format!("there is no message {unknown:?}: see docs/webhooks.md")));
@@ -146,12 +138,6 @@ impl Endpoint {
     fn wants(&self, kind: &str) -> bool {
         self.kinds.is_empty() || self.kinds.iter().any(|wanted| wanted == kind)
     }
-}
-
-/// How many bytes a padded base64 text stands for.
-fn base64_length(text: &str) -> usize {
-    let padding = text.bytes().rev().take_while(|byte| *byte == b'=').count();
-    (text.len() / 4).saturating_mul(3).saturating_sub(padding)
 }
 
 /// How often and how long is tried.
