@@ -13,6 +13,8 @@
 )]
 
 mod compare;
+mod ladder;
+mod lifecycle;
 mod play;
 mod properties;
 mod random;

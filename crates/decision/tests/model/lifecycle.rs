@@ -1,0 +1,280 @@
+//! The table of a withdrawal's life: where it stands x what happens, printed from the code into `docs/lifecycle.md`.
+//!
+//! `HOLDFAST_BLESS=1 cargo test -p holdfast-decision --test model lifecycle` writes the document anew.
+
+use std::path::Path;
+
+use holdfast_decision::acts::Act;
+use holdfast_decision::command::{ApiEvidence, Command, Evidence, Scope, Scopes, SecurityChange};
+use holdfast_decision::event::Event;
+use holdfast_values::{CaseId, Network, WithdrawalId, time};
+
+use crate::play::{Run, is_refused};
+use crate::world::{
+    Signing, account, configuration, fingerprint, name, place, policy, request, usual_prices,
+};
+
+const BTC: (&str, Network) = ("BTC", Network::Bitcoin);
+
+/// A world in which one withdrawal of account 0 stands somewhere.
+struct Case {
+    run: Run,
+    id: WithdrawalId,
+}
+
+/// Where it stands, and how it came there.
+const STANDS: [(&str, fn() -> Case); 8] = [
+    ("awaiting_approval (one-time code)", || Case::new(20, false)),
+    ("dwelling (policy)", || Case::new(20, true)),
+    ("dwelling (in line)", in_line),
+    ("dwelling (halted)", halted),
+    ("held", held),
+    ("approved", approved),
+    ("held (frozen)", frozen),
+    ("closed", closed),
+];
+
+type Happening = (&'static str, fn(&mut Case) -> Vec<Event>);
+
+/// What happens, in the words of the document.
+const HAPPENINGS: [Happening; 19] = [
+    ("the same request again", |case| {
+        let first = case.run.records.iter().rev().find_map(|record| match &record.command {
+            Command::RequestWithdrawal(request) if request.withdrawal == case.id => {
+                Some(record.command.clone())
+            }
+            _ => None,
+        });
+        case.run.say(first.unwrap())
+    }),
+    ("its owner cancels", |case| case.say_own(0)),
+    ("another account cancels", |case| case.say_own(1)),
+    ("its owner shows a one-time code", |case| {
+        case.run.say(Command::ReportOneTimeCode { account: account(0), withdrawal: case.id })
+    }),
+    ("staff deny it", |case| case.run.say(Command::DenyWithdrawal { withdrawal: case.id, by: name("dora") })),
+    ("one operator approves the case", |case| case.approve(&["alice"])),
+    ("two operators approve the case", |case| case.approve(&["alice", "bob"])),
+    ("the account is frozen", |case| {
+        case.run.say(Command::FreezeAccount { account: account(0), by: name("dora") })
+    }),
+    ("two operators end the account's freeze", |case| case.act(Act::UnfreezeAccount(account(0)))),
+    ("the account's protection changes", |case| {
+        case.run.say(Command::RecordSecurityChange { account: account(0), kind: SecurityChange::Password })
+    }),
+    ("its API key is revoked", |case| {
+        case.run.say(Command::RevokeApiKey { account: account(0), key: fingerprint("key", 0) })
+    }),
+    ("its owner objects to the destination", |case| {
+        let destination = place(Network::Bitcoin, 7);
+        case.run.say(Command::RemoveAddress { account: account(0), destination })
+    }),
+    ("a halt of its asset", |case| {
+        let scope = Scope::Asset("BTC".parse().unwrap());
+        case.run.say(Command::Halt { scope, by: name("dora") })
+    }),
+    ("two operators end the halt", |case| case.act(Act::Resume(Scope::Asset("BTC".parse().unwrap())))),
+    ("the clock is under suspicion", |case| case.run.say(Command::SuspectClock { step: time::MINUTE })),
+    ("a tick before its deadline", |case| case.run.say(Command::Tick)),
+    ("ten minutes pass", |case| {
+        case.run.wait(10 * time::MINUTE);
+        Vec::new()
+    }),
+    ("an hour passes", |case| {
+        case.run.wait(time::HOUR);
+        Vec::new()
+    }),
+    ("three days pass", |case| {
+        case.run.wait(72 * time::HOUR);
+        Vec::new()
+    }),
+];
+
+impl Case {
+    /// A withdrawal of so many thousandths of a bitcoin by a signed request, with or without a code shown.
+    fn new(thousandths: u128, shown: bool) -> Self {
+        let mut run = Run::new(configuration(), policy());
+        for number in 0..8 {
+            run.say(Command::OpenAccount { account: account(number), tier: name("full") });
+        }
+        run.say(Command::PutApiKey {
+            account: account(0),
+            key: fingerprint("key", 0),
+            scopes: Scopes(4),
+            ip_allowlist: vec![fingerprint("ip", 0)],
+        });
+        run.wait(3 * time::HOUR);
+        run.say(usual_prices());
+        let mut case = Self { run, id: WithdrawalId(0) };
+        case.ask(thousandths, shown);
+        case
+    }
+
+    fn ask(&mut self, thousandths: u128, shown: bool) {
+        let mut made = request(self.run.now, 1, 0, BTC, thousandths * 100_000, 7);
+        made.evidence = Evidence::ApiRequest(Box::new(ApiEvidence {
+            key: fingerprint("key", 0),
+            revision: 1,
+            signed_at: self.run.now,
+            window: 5 * time::SECOND,
+            request: fingerprint("request", 1),
+            ip: fingerprint("ip", 0),
+            differs: 0,
+            verifier: 1,
+            sealed: Vec::new(),
+        }));
+        self.id = made.withdrawal;
+        self.run.say(Command::RequestWithdrawal(Box::new(made)));
+        if shown {
+            self.run.say(Command::ReportOneTimeCode { account: account(0), withdrawal: self.id });
+        }
+    }
+
+    fn say_own(&mut self, number: usize) -> Vec<Event> {
+        self.run.say(Command::CancelWithdrawal { account: account(number), withdrawal: self.id })
+    }
+
+    fn approve(&mut self, signers: &[&str]) -> Vec<Event> {
+        let act = Act::ApproveCase(CaseId(self.id.0));
+        self.run.say(Signing::new(self.run.now, 700, signers).sign(act))
+    }
+
+    fn act(&mut self, act: Act) -> Vec<Event> {
+        self.run.say(Signing::new(self.run.now, 701, &["alice", "bob"]).sign(act))
+    }
+
+    fn status(&self) -> Option<&'static str> {
+        self.run.state.withdrawal(self.id).map(|open| open.status().name())
+    }
+
+    /// What an answer and the deadlines that are due with it come to.
+    fn told(&mut self, events: &[Event]) -> String {
+        if let [Event::Refused { refusal, .. }] = events {
+            return format!("`{refusal}`");
+        }
+        if let [Event::Repeated { .. }] = events {
+            return "the first answer".to_owned();
+        }
+        self.run.wait(0);
+        match self.status() {
+            Some(status) => status.to_owned(),
+            None => closing(&self.run, self.id).to_owned(),
+        }
+    }
+}
+
+/// How a withdrawal that left State ended.
+fn closing(run: &Run, id: WithdrawalId) -> &'static str {
+    let events = run.records.iter().flat_map(|record| &record.events);
+    let ends = events.filter_map(|event| match event {
+        Event::WithdrawalCancelled { withdrawal } if *withdrawal == id => Some("cancelled"),
+        Event::WithdrawalExpired { withdrawal } if *withdrawal == id => Some("expired"),
+        Event::WithdrawalDecided { withdrawal, decision }
+            if *withdrawal == id && decision.status.is_final() =>
+        {
+            Some(decision.status.name())
+        }
+        _ => None,
+    });
+    ends.last().unwrap_or("closed")
+}
+
+fn in_line() -> Case {
+    let mut case = Case::new(0, false);
+    for number in 1..6 {
+        let mut made = request(case.run.now, 10 + number, number as usize, BTC, 25_000_000, 100 + number);
+        made.evidence = Evidence::Session { one_time_code: true };
+        case.run.say(Command::RequestWithdrawal(Box::new(made)));
+    }
+    case.ask(250, true);
+    assert!(case.run.state.withdrawal(case.id).unwrap().queued.is_some());
+    case
+}
+
+fn halted() -> Case {
+    let mut case = Case::new(20, true);
+    case.run.say(Command::Halt { scope: Scope::Asset("BTC".parse().unwrap()), by: name("dora") });
+    case.run.wait(11 * time::MINUTE);
+    case
+}
+
+fn held() -> Case {
+    let mut case = Case::new(0, false);
+    case.run.say(Command::RecordSecurityChange { account: account(0), kind: SecurityChange::Password });
+    case.ask(20, false);
+    case
+}
+
+fn approved() -> Case {
+    let mut case = Case::new(20, true);
+    case.run.wait(11 * time::MINUTE);
+    case
+}
+
+fn frozen() -> Case {
+    let mut case = Case::new(20, true);
+    case.run.say(Command::FreezeAccount { account: account(0), by: name("dora") });
+    case.run.wait(0);
+    case
+}
+
+fn closed() -> Case {
+    let mut case = Case::new(20, true);
+    case.say_own(0);
+    case
+}
+
+fn document() -> String {
+    let mut text = String::from(
+        "# A withdrawal's life\n\n\
+         Where a withdrawal stands, what happens, and where it stands then; a code in `backticks` is a refusal, which \
+         changes nothing. Deadlines that come due with what happened are included: a halt, for example, is followed by \
+         the tick that looks at the withdrawal again.\n\n\
+         Printed from the code by a test, which also compares it: `HOLDFAST_BLESS=1 cargo test -p holdfast-decision --test \
+         model lifecycle` writes it anew. The withdrawal came by a signed API request, to a destination that is new to \
+         its account; the policy asks for a one-time code, for a dwell of ten minutes, and for a hold after a change of \
+         protection; a line is served for at most 25 minutes before a person looks; a text is good for three days.\n",
+    );
+    let cell = |stands: fn() -> Case, happens: fn(&mut Case) -> Vec<Event>| {
+        let mut case = stands();
+        let events = happens(&mut case);
+        case.told(&events)
+    };
+    for part in STANDS.chunks(4) {
+        text.push_str("\n| what happens |");
+        part.iter().for_each(|(name, _)| text.push_str(&format!(" {name} |")));
+        text.push_str("\n|---|");
+        part.iter().for_each(|_| text.push_str("---|"));
+        for (what, happens) in HAPPENINGS {
+            text.push_str(&format!("\n| {what} |"));
+            part.iter().for_each(|(_, stands)| text.push_str(&format!(" {} |", cell(*stands, happens))));
+        }
+        text.push('\n');
+    }
+    text.push_str(
+        "\nWhat is closed leaves State, with its place in the windows and, unless it was released, its value in the \
+         buckets; `denied`, `cancelled` and `expired` are final. An approval of the case makes it spend the bound \
+         bucket; a freeze holds against it all the same, and asks for the operators again.\n",
+    );
+    text
+}
+
+#[test]
+fn the_lifecycle_document_is_what_the_code_does() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/lifecycle.md");
+    let printed = document();
+    if std::env::var_os("HOLDFAST_BLESS").is_some() {
+        std::fs::write(&path, &printed).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap();
+    assert!(printed == written, "docs/lifecycle.md differs; the code says:\n{printed}");
+}
+
+#[test]
+fn every_case_of_the_lifecycle_stands_where_it_says() {
+    for (name, stands) in STANDS {
+        let status = stands().status().unwrap_or("closed");
+        assert!(name.starts_with(status), "{name} stands at {status}");
+    }
+    assert!(is_refused(&closed().say_own(0)));
+}
