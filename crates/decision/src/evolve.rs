@@ -10,7 +10,7 @@ use crate::command::{Evidence, ImportedAccount, Initialise, PolicySource, Scope,
 use crate::configuration::{BucketSpecs, Class, Configuration, Parameters};
 use crate::event::{AccountIndex, Decision, Event, Factors, Lane, Status, TierIndex, WithdrawalRequested};
 use crate::reason::Severity;
-use crate::state::{ActiveProgram, AssetState, Buckets, IDEMPOTENCY_SPAN, Operator, State, id_at};
+use crate::state::{ActiveProgram, AssetState, Buckets, IDEMPOTENCY_SPAN, Operator, State, id_at, key_at};
 use crate::window::Window;
 use crate::withdrawal::{Turn, Withdrawal};
 
@@ -220,10 +220,11 @@ impl State {
     fn push_account(&mut self, account: Account) {
         let index = AccountIndex(u32::try_from(self.accounts.len()).unwrap_or(u32::MAX));
         self.account_numbers.insert(&account.id, index.0, |place| id_at(&self.accounts, place));
-        for key in &account.api_keys {
-            self.key_owners.insert(key.key, index);
-        }
         self.accounts.push(account);
+        let keys = self.accounts.last().map(|account| account.api_keys.as_slice()).unwrap_or_default();
+        for (nth, key) in (0..=u8::MAX).zip(keys) {
+            self.key_owners.insert(&key.key, (index.0, nth), |place| key_at(&self.accounts, place));
+        }
     }
 
     fn import(&mut self, at: Timestamp, imported: &ImportedAccount, tier: TierIndex) {
@@ -278,16 +279,17 @@ impl State {
             is_revoked: false,
             ip_allowlist: ip_allowlist.into(),
         };
-        self.edit_account(index, |account| {
-            match account.api_keys.iter_mut().find(|known| known.key == key) {
-                Some(known) => *known = new,
-                None => {
-                    account.api_keys.reserve_exact(1);
-                    account.api_keys.push(new);
-                }
-            }
-        });
-        self.key_owners.insert(key, index);
+        let place = usize::try_from(index.0).ok();
+        let Some(account) = place.and_then(|place| self.accounts.get_mut(place)) else { return };
+        if let Some(known) = account.api_keys.iter_mut().find(|known| known.key == key) {
+            *known = new;
+            return;
+        }
+        // decide() lets no account have more keys than this can count.
+        let Ok(nth) = u8::try_from(account.api_keys.len()) else { return };
+        account.api_keys.reserve_exact(1);
+        account.api_keys.push(new);
+        self.key_owners.insert(&key, (index.0, nth), |place| key_at(&self.accounts, place));
     }
 
     fn open(&mut self, at: Timestamp, request: &WithdrawalRequested) {

@@ -5,10 +5,11 @@
     reason = "the one place where a hash map is wrapped so that it cannot be iterated"
 )]
 
-use core::hash::{BuildHasherDefault, Hash};
+use core::hash::{BuildHasher, BuildHasherDefault, Hash};
 use std::collections::HashMap;
 use std::hash::DefaultHasher;
 
+use hashbrown::HashTable;
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 
 /// A hash map without iteration.
@@ -52,25 +53,75 @@ impl<K: Eq + Hash, V> LookupMap<K, V> {
     }
 }
 
+fn hash_of<Q: Hash + ?Sized>(key: &Q) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::new().hash_one(key)
+}
+
+/// Places in a list by the key that stands there: the list has the keys, so that none is kept twice.
+#[derive(Clone, Debug)]
+pub struct PlaceIndex<P = u32>(HashTable<P>);
+
+impl<P> Default for PlaceIndex<P> {
+    fn default() -> Self {
+        Self(HashTable::new())
+    }
+}
+
+impl<P: Copy + Eq> PlaceIndex<P> {
+    /// The place of `key`, if `has` says of a place that the key stands there.
+    pub fn find<Q: Hash + ?Sized>(&self, key: &Q, has: impl Fn(P) -> bool) -> Option<P> {
+        self.0.find(hash_of(key), |place| has(*place)).copied()
+    }
+
+    /// Puts the place of a key that is not in here; `key_at` gives the keys of the places that are.
+    pub fn insert<Q: Hash + ?Sized, K: Hash>(&mut self, key: &Q, place: P, key_at: impl Fn(P) -> Option<K>) {
+        self.0.insert_unique(hash_of(key), place, |place| key_at(*place).map_or(0, |key| hash_of(&key)));
+    }
+
+    /// Takes a place out.
+    pub fn remove<Q: Hash + ?Sized>(&mut self, key: &Q, place: P) {
+        if let Ok(entry) = self.0.find_entry(hash_of(key), |known| *known == place) {
+            entry.remove();
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 /// Values by key in dense places, so that a snapshot has an order, with places used again in a fixed order.
 #[derive(Clone, Debug)]
 pub struct Slab<K, V> {
     places: Vec<Option<(K, V)>>,
     free: Vec<u32>,
-    index: LookupMap<K, u32>,
+    index: PlaceIndex,
 }
 
 impl<K, V> Default for Slab<K, V> {
     fn default() -> Self {
-        Self { places: Vec::new(), free: Vec::new(), index: LookupMap::default() }
+        Self { places: Vec::new(), free: Vec::new(), index: PlaceIndex::default() }
     }
 }
 
+fn at<K, V>(places: &[Option<(K, V)>], place: u32) -> Option<&(K, V)> {
+    places.get(usize::try_from(place).ok()?)?.as_ref()
+}
+
 impl<K: Eq + Hash + Copy, V> Slab<K, V> {
+    fn place_of(&self, key: &K) -> Option<u32> {
+        self.index.find(key, |place| at(&self.places, place).is_some_and(|(known, _)| known == key))
+    }
+
     /// The value of `key`.
     pub fn get(&self, key: &K) -> Option<&V> {
-        let place = *self.index.get(key)?;
-        self.places.get(usize::try_from(place).ok()?)?.as_ref().map(|(_, value)| value)
+        at(&self.places, self.place_of(key)?).map(|(_, value)| value)
     }
 
     /// The value of `key`, made by `V::default` if there is none; `None` if the slab is full.
@@ -78,8 +129,8 @@ impl<K: Eq + Hash + Copy, V> Slab<K, V> {
     where
         V: Default,
     {
-        let place = match self.index.get(&key) {
-            Some(place) => *place,
+        let place = match self.place_of(&key) {
+            Some(place) => place,
             None => {
                 let place = match self.free.pop() {
                     Some(place) => place,
@@ -90,7 +141,8 @@ impl<K: Eq + Hash + Copy, V> Slab<K, V> {
                     }
                 };
                 *self.places.get_mut(usize::try_from(place).ok()?)? = Some((key, V::default()));
-                self.index.insert(key, place);
+                let places = &self.places;
+                self.index.insert(&key, place, |place| at(places, place).map(|(key, _)| *key));
                 place
             }
         };
@@ -99,7 +151,7 @@ impl<K: Eq + Hash + Copy, V> Slab<K, V> {
 
     /// The value of `key`.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        let place = *self.index.get(key)?;
+        let place = self.place_of(key)?;
         self.places.get_mut(usize::try_from(place).ok()?)?.as_mut().map(|(_, value)| value)
     }
 
@@ -115,7 +167,7 @@ impl<K: Eq + Hash + Copy, V> Slab<K, V> {
             if let Some((key, value)) = place
                 && is_dead(value)
             {
-                self.index.remove(key);
+                self.index.remove(key, number);
                 *place = None;
                 self.free.push(number);
             }
@@ -153,13 +205,42 @@ impl<'b, C, K: Decode<'b, C> + Eq + Hash + Copy, V: Decode<'b, C>> Decode<'b, C>
         }
         let places: Vec<Option<(K, V)>> = Vec::decode(d, ctx)?;
         let free = Vec::decode(d, ctx)?;
-        let mut index = LookupMap::default();
+        let mut index = PlaceIndex::default();
         for (number, place) in places.iter().enumerate() {
             if let Some((key, _)) = place {
                 let number = u32::try_from(number).map_err(|_| decode::Error::message("slab: too large"))?;
-                index.insert(*key, number);
+                index.insert(key, number, |place| at(&places, place).map(|(key, _)| *key));
             }
         }
         Ok(Self { places, free, index })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slab_finds_what_it_holds_and_uses_places_again() {
+        let mut slab: Slab<u64, u64> = Slab::default();
+        for key in 0..10_000 {
+            *slab.get_or_default(key).unwrap() = key * 3;
+        }
+        let mut cursor = 0;
+        for _ in 0..10 {
+            cursor = slab.sweep(cursor, 1_000, |value| value.is_multiple_of(2));
+        }
+        assert_eq!((slab.len(), cursor), (5_000, 10_000));
+        for key in 0..10_000 {
+            assert_eq!(slab.get(&key).copied(), (key % 2 == 1).then_some(key * 3));
+        }
+        for key in 20_000..26_000 {
+            *slab.get_or_default(key).unwrap() = key;
+        }
+        assert_eq!((slab.len(), slab.places.len()), (11_000, 11_000));
+        let bytes = minicbor::to_vec(&slab).unwrap();
+        let back: Slab<u64, u64> = Decoder::new(&bytes).decode().unwrap();
+        assert_eq!(minicbor::to_vec(&back).unwrap(), bytes);
+        assert!((0..26_000).all(|key| back.get(&key) == slab.get(&key)));
     }
 }

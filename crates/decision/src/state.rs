@@ -14,7 +14,7 @@ use crate::bucket::Bucket;
 use crate::command::{PolicySource, Scope, TokenSpec};
 use crate::configuration::{BucketSpecs, Class, Configuration};
 use crate::event::{AccountIndex, AssetIndex, Lane, TierIndex, WalletIndex};
-use crate::lookup::{LookupMap, Slab};
+use crate::lookup::{LookupMap, PlaceIndex, Slab};
 use crate::price::Prices;
 use crate::steady::Steady;
 use crate::window::Window;
@@ -87,9 +87,9 @@ pub struct State {
     #[cbor(skip)]
     pub(crate) program: ActiveProgram,
     #[cbor(skip)]
-    pub(crate) account_numbers: LookupMap<AccountId, AccountIndex>,
+    pub(crate) account_numbers: PlaceIndex,
     #[cbor(skip)]
-    pub(crate) key_owners: LookupMap<Fingerprint, AccountIndex>,
+    pub(crate) key_owners: PlaceIndex<KeyPlace>,
     #[cbor(skip)]
     pub(crate) clients: LookupMap<[u8; 32], Name>,
     #[cbor(skip)]
@@ -210,6 +210,20 @@ pub enum SnapshotError {
     Program(String),
 }
 
+/// An account's number, and which of its keys.
+pub(crate) type KeyPlace = (u32, u8);
+
+/// The key in that place. Keys are put in place or at the end, and never leave.
+pub(crate) fn key_at(accounts: &[Account], (account, nth): KeyPlace) -> Option<&Fingerprint> {
+    let account = accounts.get(usize::try_from(account).ok()?)?;
+    account.api_keys.get(usize::from(nth)).map(|key| &key.key)
+}
+
+/// The id of the account in that place.
+pub(crate) fn id_at(accounts: &[Account], place: u32) -> Option<&AccountId> {
+    accounts.get(usize::try_from(place).ok()?).map(|account| &account.id)
+}
+
 impl Default for State {
     fn default() -> Self {
         Self::new()
@@ -247,8 +261,8 @@ impl State {
             policy_since: Timestamp::ZERO,
             trim_at: Timestamp::ZERO,
             program: ActiveProgram::default(),
-            account_numbers: LookupMap::default(),
-            key_owners: LookupMap::default(),
+            account_numbers: PlaceIndex::default(),
+            key_owners: PlaceIndex::default(),
             clients: LookupMap::default(),
             requests: LookupMap::default(),
             idempotency: LookupMap::default(),
@@ -335,7 +349,8 @@ impl State {
 
     /// An account's number.
     pub fn account_index(&self, id: &AccountId) -> Option<AccountIndex> {
-        self.account_numbers.get(id).copied()
+        let has = |place| self.account_at(AccountIndex(place)).is_some_and(|account| account.id == *id);
+        self.account_numbers.find(id, has).map(AccountIndex)
     }
 
     /// The account of a number.
@@ -355,7 +370,8 @@ impl State {
 
     /// Whose key this is.
     pub fn key_owner(&self, key: &Fingerprint) -> Option<AccountIndex> {
-        self.key_owners.get(key).copied()
+        let has = |place| key_at(&self.accounts, place) == Some(key);
+        self.key_owners.find(key, has).map(|(account, _)| AccountIndex(account))
     }
 
     /// The client that a token's hash belongs to.
@@ -469,9 +485,9 @@ impl State {
         }
         for (place, account) in self.accounts.iter().enumerate() {
             let index = AccountIndex(u32::try_from(place).unwrap_or(u32::MAX));
-            self.account_numbers.insert(account.id.clone(), index);
-            for key in &account.api_keys {
-                self.key_owners.insert(key.key, index);
+            self.account_numbers.insert(&account.id, index.0, |place| id_at(&self.accounts, place));
+            for (nth, key) in (0..=u8::MAX).zip(&account.api_keys) {
+                self.key_owners.insert(&key.key, (index.0, nth), |place| key_at(&self.accounts, place));
             }
         }
         for token in self.tokens.values() {
