@@ -78,7 +78,7 @@ pub struct Limits {
     pub connections_max: usize,
     /// Requests that wait for the writer and the disk; further ones get 503.
     pub queue_max: usize,
-    /// Seconds for a request's head to arrive.
+    /// Seconds for a request's head to arrive; also how long an idle connection is kept.
     pub head_seconds: u64,
     /// Seconds for a request's body to arrive.
     pub body_seconds: u64,
@@ -93,7 +93,7 @@ impl Default for Limits {
         Self {
             connections_max: 2_048,
             queue_max: 4_096,
-            head_seconds: 10,
+            head_seconds: 20,
             body_seconds: 10,
             request_seconds: 30,
             shutdown_seconds: 20,

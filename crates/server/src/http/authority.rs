@@ -1,5 +1,7 @@
 //! Who may ask for what: one table. A route that is not in it is refused, so that none can be forgotten.
 
+use core::fmt::Write as _;
+
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, header};
 use axum::middleware::Next;
@@ -65,6 +67,26 @@ pub const AUTHORITY: &[(&str, &str, Rule)] = &[
     ("GET", "/v1/buckets", READ),
     ("DELETE", "/v1/tokens/{client}", TIGHTEN),
 ];
+
+/// `docs/authority.md`.
+#[must_use]
+pub fn authority_markdown() -> String {
+    let mut text = String::from(
+        "# Who may ask for what\n\nA token carries scopes: `read`, `service`, `prices`, `halt`. An operation is open to a \
+         token with at least one of the scopes\nin its row. No scope loosens anything: what lets more through is signed by \
+         operators and goes through\n`/v1/operator-acts`, whose token only carries it there (`docs/operator-acts.md`).\n\n\
+         This page is printed from the code; `cargo test -p holdfast-server` compares it.\n\n\
+         | operation | scopes |\n|---|---|\n",
+    );
+    for (method, route, rule) in AUTHORITY {
+        let scopes = match rule {
+            Rule::Open => "no token".to_owned(),
+            Rule::Any(scopes) => scope_names(*scopes),
+        };
+        let _infallible = writeln!(text, "| `{method} {route}` | {scopes} |");
+    }
+    text
+}
 
 /// Whose request it is.
 #[derive(Clone, Debug)]

@@ -39,7 +39,7 @@ use crate::views::Views;
 
 pub use accept::{AcceptError, Acceptor, serve};
 pub use acts::{ImportLine, chunk_accounts};
-pub use authority::{AUTHORITY, Rule, token_hash};
+pub use authority::{AUTHORITY, Rule, authority_markdown, token_hash};
 pub use openapi::document;
 
 /// The journal's sequence that an answer is as of.

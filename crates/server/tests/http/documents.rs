@@ -23,3 +23,8 @@ fn openapi_document_is_committed() {
 fn table_of_problems_is_committed() {
     compare("docs/problems.md", &holdfast_server::problem::document());
 }
+
+#[test]
+fn table_of_authority_is_committed() {
+    compare("docs/authority.md", &holdfast_server::http::authority_markdown());
+}

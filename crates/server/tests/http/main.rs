@@ -8,11 +8,13 @@
 
 mod accounts;
 mod bad_input;
+mod command_line;
 mod disk;
 mod documents;
 mod evidence;
 mod kill;
 mod operators;
 mod server;
+mod serving;
 mod strace;
 mod withdrawals;
