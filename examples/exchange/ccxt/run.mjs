@@ -2,12 +2,12 @@
 //
 //   node examples/exchange/ccxt/run.mjs [--exit]
 //
-// Needs the binaries `holdfast` and `harbor` (built by cargo if they are missing) and ccxt (`npm ci --prefix
-// tests/client`). Leaves the servers running until Ctrl-C, unless told to `--exit`. Holdfast's clock is a simulated one:
+// Needs ccxt (`npm ci --prefix tests/client`), and builds `holdfast` and `harbor` unless HOLDFAST_BIN names the folder in
+// which they lie. Leaves the servers running until Ctrl-C, unless told to `--exit`. Holdfast's clock is a simulated one:
 // a week passes in a second while the customers' keys and addresses come of age, and then time runs 10 times as fast.
 import { execFileSync, spawn } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,15 +33,12 @@ function end(code) {
 process.on('SIGINT', () => end(0));
 process.on('SIGTERM', () => end(0));
 
-/** Where a binary is; built if it is missing. */
-function binary(name, pack) {
-  const folder = process.env.HOLDFAST_BIN ?? join(process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target'), 'debug');
-  const path = join(folder, name);
-  if (!existsSync(path)) {
-    say(`building ${name} ...`);
-    execFileSync('cargo', ['build', '--quiet', '-p', pack, '--bin', name], { cwd: ROOT, stdio: 'inherit' });
-  }
-  return path;
+/** Where the binaries are; built, unless they were named. */
+function binaries() {
+  if (process.env.HOLDFAST_BIN) return process.env.HOLDFAST_BIN;
+  const packages = ['-p', 'holdfast-server', '-p', 'holdfast-example-exchange', '--bin', 'holdfast', '--bin', 'harbor'];
+  execFileSync('cargo', ['build', ...packages], { cwd: ROOT, stdio: 'inherit' });
+  return join(process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target'), 'debug');
 }
 
 const freePort = () =>
@@ -54,8 +51,8 @@ const freePort = () =>
 
 const [port, customersPort, staffPort] = [await freePort(), await freePort(), await freePort()];
 const [URL_HOLDFAST, URL_HARBOR] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${customersPort}`];
-const HOLDFAST = binary('holdfast', 'holdfast-server');
-const HARBOR = binary('harbor', 'holdfast-example-exchange');
+const BIN = binaries();
+const [HOLDFAST, HARBOR] = [join(BIN, 'holdfast'), join(BIN, 'harbor')];
 const at = (name) => join(dir, name);
 const holdfast = (args, token) =>
   execFileSync(HOLDFAST, args, { env: { ...process.env, HOLDFAST_TOKEN: token ?? '' }, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
