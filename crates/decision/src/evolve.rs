@@ -8,7 +8,10 @@ use crate::acts::Digest;
 use crate::bucket::Bucket;
 use crate::command::{Evidence, ImportedAccount, Initialise, PolicySource, Scope, Scopes, TokenSpec};
 use crate::configuration::{BucketSpecs, Class, Configuration, Parameters};
-use crate::event::{AccountIndex, Decision, Event, Factors, Lane, Status, TierIndex, WithdrawalRequested};
+use crate::event::{
+    AccountIndex, AssetIndex, Decision, Event, Factors, Lane, Status, TierIndex, WalletIndex,
+    WithdrawalRequested,
+};
 use crate::reason::Severity;
 use crate::state::{ActiveProgram, AssetState, Buckets, IDEMPOTENCY_SPAN, Operator, State, id_at, key_at};
 use crate::window::Window;
@@ -159,6 +162,30 @@ pub fn evolve(state: &mut State, at: Timestamp, event: &Event) {
     }
 }
 
+/// What windows and buckets count of a withdrawal.
+#[derive(Clone, Copy)]
+struct Counted {
+    account: AccountIndex,
+    asset: AssetIndex,
+    wallet: WalletIndex,
+    fingerprint: Fingerprint,
+    amount: Amount,
+    usd_cents: UsdCents,
+}
+
+impl Counted {
+    const fn of(request: &WithdrawalRequested) -> Self {
+        Self {
+            account: request.account,
+            asset: request.asset,
+            wallet: request.wallet,
+            fingerprint: request.fingerprint,
+            amount: request.amount,
+            usd_cents: request.usd_cents,
+        }
+    }
+}
+
 impl State {
     fn initialise(&mut self, at: Timestamp, first: &Initialise) {
         self.exchange.clone_from(&first.exchange);
@@ -293,7 +320,7 @@ impl State {
     }
 
     fn open(&mut self, at: Timestamp, request: &WithdrawalRequested) {
-        self.count(at, at, request);
+        self.count(at, at, Counted::of(request));
 
         let key = request.idempotency.key;
         let until = at.plus(IDEMPOTENCY_SPAN);
@@ -336,11 +363,11 @@ impl State {
         };
         self.checks.insert((withdrawal.next_check, id));
         self.open_by_account.insert((request.account, id));
-        self.withdrawals.insert(id, withdrawal);
+        self.withdrawals.insert(id, Box::new(withdrawal));
     }
 
     /// Adds a withdrawal to the windows. What has no value yet is in none of them; it cannot be reserved either.
-    fn count(&mut self, now: Timestamp, at: Timestamp, request: &WithdrawalRequested) {
+    fn count(&mut self, now: Timestamp, at: Timestamp, request: Counted) {
         let usd_cents = request.usd_cents;
         if usd_cents == UsdCents::MAX {
             return;
@@ -356,7 +383,7 @@ impl State {
     }
 
     /// Takes a withdrawal out of the windows again.
-    fn uncount(&mut self, at: Timestamp, request: &WithdrawalRequested) {
+    fn uncount(&mut self, at: Timestamp, request: Counted) {
         let usd_cents = request.usd_cents;
         if usd_cents == UsdCents::MAX {
             return;
@@ -381,11 +408,11 @@ impl State {
                 withdrawal.request.usd_cents == UsdCents::MAX && decision.usd_cents != UsdCents::MAX;
             is_first.then(|| {
                 withdrawal.request.usd_cents = decision.usd_cents;
-                (withdrawal.requested_at, withdrawal.request.clone())
+                (withdrawal.requested_at, Counted::of(&withdrawal.request))
             })
         });
         if let Some((requested_at, request)) = valued {
-            self.count(at, requested_at, &request);
+            self.count(at, requested_at, request);
         }
         let queue_hold_after = self.configuration.parameters.queue_hold_after;
         let Some(withdrawal) = self.withdrawals.get_mut(&id) else { return };
@@ -465,16 +492,11 @@ impl State {
         let Some(withdrawal) = self.withdrawals.remove(&id) else { return };
         self.checks.remove(&(withdrawal.next_check, id));
         self.open_by_account.remove(&(withdrawal.request.account, id));
-        self.uncount(withdrawal.requested_at, &withdrawal.request);
+        self.uncount(withdrawal.requested_at, Counted::of(&withdrawal.request));
     }
 
     /// Calls `spend` on each of the three buckets that a withdrawal spends, with the amount in the bucket's own unit.
-    fn with_buckets(
-        &mut self,
-        request: &WithdrawalRequested,
-        class: Class,
-        mut spend: impl FnMut(&mut Bucket, Amount),
-    ) {
+    fn with_buckets(&mut self, request: Counted, class: Class, mut spend: impl FnMut(&mut Bucket, Amount)) {
         let usd = Amount::from_base_units(u128::from(request.usd_cents.0));
         if let Some(asset) = self.assets.get_mut(usize::from(request.asset.0)) {
             spend(asset.buckets.of_mut(class), request.amount);
@@ -490,8 +512,8 @@ impl State {
         let parameters = self.configuration.parameters;
         let Some(withdrawal) = self.withdrawals.get_mut(&id) else { return };
         withdrawal.reserved = Some(class);
-        let request = withdrawal.request.clone();
-        self.with_buckets(&request, class, |bucket, amount| {
+        let request = Counted::of(&withdrawal.request);
+        self.with_buckets(request, class, |bucket, amount| {
             bucket.take(amount, request.account, now, &parameters);
         });
     }
@@ -501,8 +523,8 @@ impl State {
         let parameters = self.configuration.parameters;
         let Some(withdrawal) = self.withdrawals.get_mut(&id) else { return };
         let Some(class) = withdrawal.reserved.take() else { return };
-        let request = withdrawal.request.clone();
-        self.with_buckets(&request, class, |bucket, amount| {
+        let request = Counted::of(&withdrawal.request);
+        self.with_buckets(request, class, |bucket, amount| {
             bucket.give_back(amount, request.account, now, &parameters);
         });
         self.wake_lanes(at);

@@ -60,7 +60,8 @@ pub struct State {
     #[n(15)]
     pub(crate) destinations: Slab<Fingerprint, SharedWindow>,
     #[n(16)]
-    pub(crate) withdrawals: BTreeMap<WithdrawalId, Withdrawal>,
+    /// Boxed: ids grow, so that half of each node stays empty.
+    pub(crate) withdrawals: BTreeMap<WithdrawalId, Box<Withdrawal>>,
     #[n(17)]
     pub(crate) lanes: BTreeMap<Lane, LaneState>,
     #[n(18)]
@@ -334,12 +335,12 @@ impl State {
 
     /// An open withdrawal.
     pub fn withdrawal(&self, id: WithdrawalId) -> Option<&Withdrawal> {
-        self.withdrawals.get(&id)
+        self.withdrawals.get(&id).map(Box::as_ref)
     }
 
     /// All open withdrawals, by id.
     pub fn withdrawals(&self) -> impl Iterator<Item = (&WithdrawalId, &Withdrawal)> {
-        self.withdrawals.iter()
+        self.withdrawals.iter().map(|(id, withdrawal)| (id, &**withdrawal))
     }
 
     /// An account.
