@@ -25,8 +25,13 @@ const children = [];
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const say = (text) => console.log(text);
 
-function end(code) {
-  for (const child of children) child.kill('SIGTERM');
+let ending = false;
+
+/** Ends both servers, and removes the directory once they no longer write into it. */
+async function end(code) {
+  if (ending) return;
+  ending = true;
+  await Promise.all(children.map(stop));
   rmSync(dir, { recursive: true, force: true });
   process.exit(code);
 }
@@ -87,6 +92,7 @@ async function serve(start, rate) {
 
 const stop = (child) =>
   new Promise((done) => {
+    if (child.exitCode !== null || child.signalCode !== null) return done();
     child.on('exit', done);
     child.kill('SIGTERM');
   });
@@ -188,7 +194,7 @@ async function main() {
   if (EXIT) return;
 
   const secret = (name) => (customers[name].algorithm === 'HMAC' ? customers[name].secret : at(`${name}.pem`));
-  say('\nNow you, from another terminal, at the top of the repository (the last line without a withdrawal lists them):\n');
+  say('\nNow you, from another terminal, at the top of the repository (the second line of each pair lists what became of it):\n');
   for (const name of ['ada', 'ben']) {
     const start = `node examples/exchange/ccxt/withdraw.mjs ${URL_HARBOR} ${customers[name].apiKey} ${secret(name)}`;
     say(`  ${start} BTC 0.5 ${ADDRESS.own}\n  ${start}\n`);

@@ -363,9 +363,17 @@ fn refused(code: &str, title: &str, detail: Option<&str>) -> BinanceError {
         _ if code.starts_with("address_") => -4033,
         _ => -4015,
     };
-    let detail =
-        detail.filter(|detail| !detail.is_empty()).map(|detail| format!(" {detail}")).unwrap_or_default();
-    BinanceError::new(400, number, format!("{title}{detail} [{code}]"))
+    let detail = detail.unwrap_or_default();
+    // A detail may begin with what the title says.
+    let said = title.trim_end_matches('.');
+    let begins = detail.get(..said.len()).is_some_and(|start| start.eq_ignore_ascii_case(said));
+    let more = if begins { detail.get(said.len()..).unwrap_or_default() } else { detail };
+    let text = match (begins, more) {
+        (_, "") => title.to_owned(),
+        (true, more) => format!("{said}{more}."),
+        (false, more) => format!("{title} {more}."),
+    };
+    BinanceError::new(400, number, format!("{text} [{code}]"))
 }
 
 /// Holdfast decided that it does not go.

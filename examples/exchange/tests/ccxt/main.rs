@@ -95,7 +95,7 @@ fn withdrawals_are_understood(kind: Kind) {
             "50",
             "0x52908400098527886E0F7030069857D2E4169Ee7",
             json!({ "network": "ERC20" }),
-            ("BadRequest", -4033, ""),
+            ("BadRequest", -4033, "The checksum of the address does not fit: copy it again"),
         ),
     ] {
         let answer = ccxt.withdraw("ben", coin, amount, address, params);
