@@ -127,8 +127,8 @@ async fn serve(args: &ServeArgs) -> Result<bool, Failure> {
     let vault = Vault::open(&dir.vault(), &kek(&config, &dir)?).map_err(|e| Failure::new(e.code(), e))?;
     let signal = Signal::new();
     let reader = recovered.journal.reader().map_err(journal_error)?;
-    let (follower, views) =
-        Follower::start(dir.path(), reader, signal.clone()).map_err(|error| Failure::new(error.code(), error))?;
+    let (follower, views) = Follower::start(dir.path(), reader, signal.clone())
+        .map_err(|error| Failure::new(error.code(), error))?;
     let reader = recovered.journal.reader().map_err(journal_error)?;
     let outbox = if config.webhooks.is_empty() {
         None

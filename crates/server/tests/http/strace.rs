@@ -5,10 +5,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use holdfast_values::WithdrawalId;
+
 use super::server::{Exchange, HOLDFAST, Server, withdrawal};
 
 const CALLS: &str = "trace=fdatasync,fsync,pwrite64,write,writev,sendto,sendmsg";
 const REQUESTS: usize = 30;
+const CLIENTS: usize = 8;
 
 /// What a line of the trace says, in order.
 #[derive(Debug, PartialEq, Eq)]
@@ -80,26 +83,90 @@ fn has_strace() -> bool {
     works.is_ok_and(|output| output.status.success())
 }
 
-/// Serves under strace, asks one withdrawal after the other, and judges the trace.
-fn traced(binary: &str) -> (usize, usize) {
+/// Serves under strace while `ask` asks; the trace.
+fn trace(binary: &str, print: &[&str], ask: impl FnOnce(&Server)) -> String {
     let exchange = Exchange::open(&[]);
     // The first token, account and price without strace.
     let server = exchange.ready(&[]);
     let token = server.token.clone();
     assert_eq!(server.stop(), Some(0));
     let trace = exchange.dir.path().join("trace");
-    let mut command: Vec<String> =
-        ["strace", "-f", "-y", "-s", "64", "-e", CALLS, "-o"].map(ToOwned::to_owned).into();
+    let mut command: Vec<String> = ["strace", "-f", "-y", "-e", CALLS, "-o"].map(ToOwned::to_owned).into();
     command.push(trace.display().to_string());
+    command.extend(print.iter().map(|arg| (*arg).to_owned()));
     command.extend(exchange.serve_command(binary, &[]));
     let mut server = Server::start(&command, &token);
     server.token = token;
-    for number in 0..REQUESTS {
-        let answer = server.withdraw(&format!("k{number}"), &withdrawal("0.001"));
-        assert_eq!(answer.status, 201, "{}", answer.body);
-    }
+    ask(&server);
     server.kill();
-    judge(&steps(&std::fs::read_to_string(trace).unwrap()))
+    std::fs::read_to_string(trace).unwrap()
+}
+
+/// Serves under strace, asks one withdrawal after the other, and judges the trace.
+fn traced(binary: &str) -> (usize, usize) {
+    let trace = trace(binary, &["-s", "64"], |server| {
+        for number in 0..REQUESTS {
+            let answer = server.withdraw(&format!("k{number}"), &withdrawal("0.001"));
+            assert_eq!(answer.status, 201, "{}", answer.body);
+        }
+    });
+    judge(&steps(&trace))
+}
+
+/// Bytes as `strace -xx` prints them.
+fn escaped(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect()
+}
+
+/// With many clients at once, groups overlap: one is written while answers to the one before leave. Then each answer
+/// is looked up by the withdrawal in it: the first write to the journal that holds its id must be followed by a sync
+/// that began after it and ended before the answer. (One thread writes and syncs, so that sync began after the last
+/// write of the group, too.) How many answers were judged, and how many of them were early.
+fn judge_by_id(trace: &str) -> (usize, usize) {
+    let lines: Vec<&str> = trace.lines().collect();
+    let wal = format!("{}>", escaped(b"/journal.db-wal"));
+    let writes: Vec<(usize, &str)> = lines
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| line.contains("pwrite64(") && line.contains(&wal))
+        .map(|(at, line)| (at, *line))
+        .collect();
+    // Syncs that went well, by the lines on which they began and ended.
+    let (mut syncs, mut began) = (Vec::new(), HashMap::new());
+    for (at, line) in lines.iter().enumerate() {
+        let Some((pid, call)) = line.split_once(' ') else { continue };
+        let is_sync = call.contains("fdatasync(") || call.contains("fsync(");
+        if is_sync && call.contains(&wal) {
+            if call.contains("<unfinished") {
+                began.insert(pid, at);
+            } else if call.ends_with("= 0") {
+                syncs.push((at, at));
+            }
+        } else if call.contains("sync resumed>")
+            && let Some(start) = began.remove(pid)
+            && call.ends_with("= 0")
+        {
+            syncs.push((start, at));
+        }
+    }
+    let (answer, id) = (escaped(b"HTTP/1.1 201"), escaped(b"\"id\":\"wd_"));
+    let (mut answers, mut early) = (0, 0);
+    for (at, line) in lines.iter().enumerate().filter(|(_, line)| line.contains(&answer)) {
+        let Some((_, rest)) = line.split_once(&id) else { continue };
+        let text: String = rest.split("\\x").skip(1).take(26).map(|hex| hex_char(&hex[..2])).collect();
+        let id: WithdrawalId = format!("wd_{text}").parse().unwrap();
+        let raw = escaped(&id.0.to_be_bytes());
+        // An id that lies on the border of two pages is in no single write.
+        let Some((written, _)) = writes.iter().find(|(_, line)| line.contains(&raw)) else { continue };
+        answers += 1;
+        let synced = syncs.iter().any(|(start, end)| start > written && *end < at);
+        early += usize::from(!synced);
+    }
+    (answers, early)
+}
+
+fn hex_char(digits: &str) -> char {
+    char::from(u8::from_str_radix(digits, 16).unwrap())
 }
 
 /// Builds the binary with a feature that breaks the promise, beside the one under test.
@@ -139,6 +206,29 @@ fn no_answer_leaves_before_its_group_is_synced() {
 }
 
 #[test]
+fn no_answer_of_overlapping_groups_leaves_before_its_own_is_synced() {
+    if !has_strace() {
+        eprintln!("SKIPPED: strace does not work here; install it to run this test");
+        return;
+    }
+    let trace = trace(HOLDFAST, &["-xx", "-s", "8192"], |server| {
+        std::thread::scope(|scope| {
+            for client in 0..CLIENTS {
+                scope.spawn(move || {
+                    for number in 0..REQUESTS {
+                        let answer = server.withdraw(&format!("c{client}-{number}"), &withdrawal("0.001"));
+                        assert_eq!(answer.status, 201, "{}", answer.body);
+                    }
+                });
+            }
+        });
+    });
+    let (answers, early) = judge_by_id(&trace);
+    assert!(answers > CLIENTS * REQUESTS * 9 / 10, "the trace shows {answers} answers with their writes");
+    assert_eq!(early, 0, "of {answers} answers");
+}
+
+#[test]
 fn trace_tells_a_server_that_answers_early_or_does_not_sync() {
     if !has_strace() {
         eprintln!("SKIPPED: strace does not work here; install it to run this test");
@@ -149,6 +239,13 @@ fn trace_tells_a_server_that_answers_early_or_does_not_sync() {
         let binary = build_unsafe(feature, exchange.path());
         let (answers, early) = traced(binary.to_str().unwrap());
         assert!(answers >= REQUESTS, "the trace shows {answers} answers");
+        assert!(early > 0, "{feature}: all {answers} answers seem to have waited");
+        let trace = trace(binary.to_str().unwrap(), &["-xx", "-s", "8192"], |server| {
+            for number in 0..REQUESTS {
+                assert_eq!(server.withdraw(&format!("k{number}"), &withdrawal("0.001")).status, 201);
+            }
+        });
+        let (answers, early) = judge_by_id(&trace);
         assert!(early > 0, "{feature}: all {answers} answers seem to have waited");
     }
 }
