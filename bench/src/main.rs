@@ -2,6 +2,7 @@
 //!
 //! Each part is a module and prints a table. Nothing here is a test: no number of this crate fails a build.
 
+mod evaluator;
 mod pipeline;
 mod report;
 mod size;
@@ -58,7 +59,9 @@ impl Options {
                     let dir = arguments.next().ok_or("--child is for this program's own use")?;
                     options.child = Some((mode, dir.into()));
                 }
-                other if other.starts_with("--") => return Err(format!("`{other}` means nothing here").into()),
+                other if other.starts_with("--") => {
+                    return Err(format!("`{other}` means nothing here").into());
+                }
                 _ => options.rest.push(argument),
             }
         }
@@ -83,7 +86,7 @@ impl Options {
 /// A part's name and what measures it.
 type Part = (&'static str, fn(&Options) -> Result<Report, Failure>);
 
-const PARTS: [Part; 2] = [("pipeline", pipeline::run), ("size", size::run)];
+const PARTS: [Part; 3] = [("pipeline", pipeline::run), ("evaluator", evaluator::run), ("size", size::run)];
 
 fn main() -> ExitCode {
     match Options::read(std::env::args().skip(1)).and_then(|options| run(&options)) {

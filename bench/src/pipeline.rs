@@ -47,7 +47,8 @@ pub(crate) fn run(options: &Options) -> Result<Report, Failure> {
         let mut snapshot = Vec::new();
         state.encode(&mut snapshot);
         drop(std::mem::take(&mut state));
-        let most = GROUPS.iter().map(|(size, full, quick, _)| size * if options.quick { *quick } else { *full });
+        let most =
+            GROUPS.iter().map(|(size, full, quick, _)| size * if options.quick { *quick } else { *full });
         let most = u64::try_from(most.max().unwrap_or(0))?;
         let commands = world::requests(warm..warm + most, accounts)?;
         let mut costs = None;
@@ -85,7 +86,8 @@ pub(crate) fn run(options: &Options) -> Result<Report, Failure> {
     }
     report.table(&["station (CPU, one thread)", "empty pack", "share", "baseline", "share"]);
     let totals: Vec<u64> = stations.iter().map(|(_, dry)| dry.nanos().iter().map(|(_, n)| n).sum()).collect();
-    let names: Vec<&str> = stations.first().map(|(_, dry)| dry.nanos().map(|(n, _)| n)).into_iter().flatten().collect();
+    let names: Vec<&str> =
+        stations.first().map(|(_, dry)| dry.nanos().map(|(n, _)| n)).into_iter().flatten().collect();
     for (place, name) in names.into_iter().enumerate() {
         let mut cells = vec![name.to_owned()];
         for ((pack, dry), total) in stations.iter().zip(&totals) {
@@ -135,7 +137,8 @@ fn interleaved(
         progress(&format!("  groups of {size}: run {} of {RUNS}", number + 1));
         let state = State::decode(snapshot)?;
         let [pipeline, bare, journal] = &mut nanos;
-        let took = in_directory(options, |dir| pipelined(dir, state, commands, size, groups.len(), &mut latencies))?;
+        let took =
+            in_directory(options, |dir| pipelined(dir, state, commands, size, groups.len(), &mut latencies))?;
         pipeline.push(took);
         bare.push(in_directory(options, |dir| bare_loop(dir, groups))?);
         journal.push(in_directory(options, |dir| journal_alone(dir, groups))?);
@@ -286,7 +289,18 @@ impl Dry {
     fn new(state: State) -> Self {
         let zero = Duration::ZERO;
         let (decide, fold, encode, hash) = (zero, zero, zero, zero);
-        Self { state, groups: Vec::new(), decide, fold, encode, hash, records: 0, ticks: 0, bytes: 0, command_bytes: 0 }
+        Self {
+            state,
+            groups: Vec::new(),
+            decide,
+            fold,
+            encode,
+            hash,
+            records: 0,
+            ticks: 0,
+            bytes: 0,
+            command_bytes: 0,
+        }
     }
 
     fn nanos(&self) -> [(&'static str, u64); 4] {
@@ -329,7 +343,8 @@ impl Dry {
                 previous = record_hash(&record);
                 record.hash = previous;
                 let four = Instant::now();
-                let draft = Draft { time: at.0, rules, policy, command: record.command, events: record.events };
+                let draft =
+                    Draft { time: at.0, rules, policy, command: record.command, events: record.events };
                 self.decide += one - zero;
                 self.fold += two - one;
                 self.encode += three - two;

@@ -157,9 +157,10 @@ pub(crate) fn authorise_import(parts: Vec<[u8; 32]>, at: Timestamp) -> Result<Co
         at.floor_second().plus(time::HOUR),
         Nonce([1; 32]),
     );
-    let signatures = SIGNERS.into_iter().take(2).map(|name| {
-        Ok::<_, Failure>(OperatorSignature { operator: operator(name)?, signature: [1; 64] })
-    });
+    let signatures = SIGNERS
+        .into_iter()
+        .take(2)
+        .map(|name| Ok::<_, Failure>(OperatorSignature { operator: operator(name)?, signature: [1; 64] }));
     let signatures = signatures.collect::<Result<_, _>>()?;
     Ok(Command::OperatorAct(Box::new(OperatorAct { text, signatures, act })))
 }
