@@ -3,7 +3,10 @@
 
 use std::process::ExitCode;
 
+use crate::bench;
+use crate::demo;
 use crate::error::{Error, Result};
+use crate::mutants;
 use crate::steps;
 use crate::ui::Terminal;
 
@@ -29,6 +32,21 @@ const COMMANDS: &[Command] = &[
         name: "tidy",
         about: "check the rules of the house alone: documents, sources, dependencies (seconds)",
         run: |terminal, arguments| no_arguments(arguments).and_then(|()| steps::tidy(terminal)),
+    },
+    Command {
+        name: "demo",
+        about: "play a day and an attack under two packs, show a table: [--exit] [--seed N] [--customers N] [--quick]",
+        run: demo::demo,
+    },
+    Command {
+        name: "mutants",
+        about: "break the core in small ways and see the named tests notice: [--only NAME] [--sample SEED]",
+        run: mutants::mutants,
+    },
+    Command {
+        name: "bench",
+        about: "measure, in release: [--quick] [--json] [--write] [--dir DISK] [pipeline|evaluator|size|instructions|http...]",
+        run: bench::bench,
     },
 ];
 
