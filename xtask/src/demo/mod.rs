@@ -342,9 +342,9 @@ impl Show {
         let holdfast = self.programs.path("holdfast");
         let (holdfast, data) = (holdfast.display(), stack.data());
         let (data, url, token) = (data.display(), stack.url(), &stack.token);
-        let example = stack.result("slices.json");
+        let attack = stack.result("attack.json");
         let example =
-            example.pointer("/alarm/withdrawal").and_then(serde_json::Value::as_str).unwrap_or("wd_...");
+            attack.pointer("/alarm/withdrawal").and_then(serde_json::Value::as_str).unwrap_or("wd_...");
         let say = |text: &str| self.terminal.result(text);
         say(&format!("\nWhere to look next ({}; the other pack lies beside it):", stack.pack.name));
         say(&format!("  {holdfast} why {example} --data {data}"));
