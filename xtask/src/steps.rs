@@ -9,6 +9,7 @@ use crate::dependencies;
 use crate::error::{Error, Result};
 use crate::install;
 use crate::metadata::Graph;
+use crate::mutants;
 use crate::report::{self, Counts, Report};
 use crate::shell::Shell;
 use crate::tidy::{self, Finding, Tree};
@@ -63,6 +64,7 @@ impl Run {
             self.check("docs", &[&["env", "RUSTDOCFLAGS=-D warnings"], &docs[..]].concat());
             self.tests()?;
             self.doc_tests()?;
+            self.mutants()?;
         } else {
             self.report.remark("the tests were not run, since the build failed".to_owned());
         }
@@ -180,6 +182,22 @@ impl Run {
         let (succeeded, output) = self.shell.tee(&line)?;
         let (counts, skips) = report::read_cargo_test(&output);
         self.count_tests(NAME, succeeded, counts, skips, started);
+        Ok(())
+    }
+
+    /// Every small way of being wrong is noticed by the test that is named for it.
+    fn mutants(&mut self) -> Result<()> {
+        const NAME: &str = "mutants";
+        let started = Instant::now();
+        let all = mutants::load(&self.shell)?;
+        let counts = match mutants::try_all(self.terminal, &self.shell, &all) {
+            Ok(alive) => Counts { passed: all.len().saturating_sub(alive), failed: alive, skipped: 0 },
+            Err(error) => {
+                self.report.remark(format!("FAILED {NAME}: {error}"));
+                Counts { failed: 1, ..Counts::default() }
+            }
+        };
+        self.count_tests(NAME, counts.failed == 0, counts, Vec::new(), started);
         Ok(())
     }
 

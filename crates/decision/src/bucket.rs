@@ -292,6 +292,28 @@ mod tests {
     }
 
     #[test]
+    fn refills_by_whole_seconds_and_keeps_the_rest_of_a_second() {
+        let parameters = Parameters::default();
+        let units = Amount::from_base_units;
+        let mut bucket = Bucket::full(
+            BucketSpec { size: units(3_600), refill_per_hour: units(3_600) },
+            Timestamp(1_700_000_000_000_000),
+        );
+        let at = |micros| Timestamp(1_700_000_000_000_000).plus(micros);
+        bucket.take(units(3_600), AccountIndex(0), at(0), &parameters);
+        assert_eq!(bucket.available(at(time::SECOND - 1)), units(0));
+        bucket.take(units(0), AccountIndex(0), at(time::SECOND / 2), &parameters);
+        assert_eq!(bucket.available(at(time::SECOND)), units(1), "half a second was not lost");
+        assert_eq!(bucket.available(at(90 * time::MINUTE)), units(3_600), "never more than its size");
+        bucket.take(units(3_600), AccountIndex(0), at(90 * time::MINUTE + 1), &parameters);
+        assert_eq!(
+            bucket.available(at(90 * time::MINUTE + time::SECOND)),
+            units(0),
+            "a full one saves no time"
+        );
+    }
+
+    #[test]
     fn what_was_taken_before_a_change_of_size_comes_back_by_the_old_share() {
         let parameters = Parameters::default();
         let spec = |units| BucketSpec {

@@ -22,8 +22,10 @@ struct Case {
     id: WithdrawalId,
 }
 
+type Stands = (&'static str, fn() -> Case);
+
 /// Where it stands, and how it came there.
-const STANDS: [(&str, fn() -> Case); 8] = [
+const STANDS: [Stands; 8] = [
     ("awaiting_approval (one-time code)", || Case::new(20, false)),
     ("dwelling (policy)", || Case::new(20, true)),
     ("dwelling (in line)", in_line),
@@ -176,7 +178,7 @@ fn closing(run: &Run, id: WithdrawalId) -> &'static str {
         }
         _ => None,
     });
-    ends.last().unwrap_or("closed")
+    ends.fold("closed", |_, end| end)
 }
 
 fn in_line() -> Case {

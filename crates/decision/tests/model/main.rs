@@ -13,6 +13,7 @@
 )]
 
 mod compare;
+mod golden;
 mod ladder;
 mod lifecycle;
 mod play;

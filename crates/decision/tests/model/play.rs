@@ -86,7 +86,7 @@ pub(crate) fn is_journaled(events: &[Event]) -> bool {
 }
 
 /// The accounts that random traffic speaks of; those before [`OLD`] have history.
-pub(crate) const ACCOUNTS: u64 = 9;
+pub(crate) const ACCOUNTS: u64 = 14;
 pub(crate) const OLD: usize = 4;
 const PLACES: [(&str, Network, u128); 4] = [
     ("BTC", Network::Bitcoin, 100_000_000),
@@ -133,7 +133,7 @@ impl Play {
         let history = (0..OLD).map(|number| imported(number, "full", old, number as u64 % 2 * 70));
         commands.push(Command::ImportChunk { digest: digest(1).0, accounts: history.collect() });
         for number in OLD..ACCOUNTS as usize - 2 {
-            let tier = name(if number % 2 == 0 { "full" } else { "basic" });
+            let tier = name(if self.is_run || number % 2 == 0 { "full" } else { "basic" });
             commands.push(Command::OpenAccount { account: account(number), tier });
         }
         commands

@@ -1,0 +1,168 @@
+//! Golden journals: records as they were written once, which must fold to the same State and be decided the same way for
+//! as long as there are journals like them.
+//!
+//! A golden journal is never changed and never written anew: a test that fails here has found a change of meaning, and
+//! the change needs a new variant or a new version of the rules instead. To add one, when there are new variants:
+//!
+//!     HOLDFAST_GOLDEN=NAME cargo test -p holdfast-decision --test model golden_journals_hold
+//!
+//! writes `tests/golden/NAME.cbor`: of many random runs the one with most variants that no golden journal has yet. It
+//! refuses if the file is there. The test of that name says what is still missing.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use holdfast_decision::command::Command;
+use holdfast_decision::event::{Event, Events};
+use holdfast_decision::{State, decide, fold};
+use holdfast_values::Timestamp;
+use minicbor::{Decode, Encode};
+
+use crate::play::{Play, Run, random_run};
+
+/// How many commands a golden journal is made of, ticks not counted.
+const STEPS: usize = 230;
+/// How many random runs a new one is chosen from.
+const TRIED: u64 = 1_000;
+
+#[derive(Encode, Decode)]
+struct Golden {
+    #[n(0)]
+    records: Vec<GoldenRecord>,
+    /// Of the State after the last record.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    state_hash: [u8; 32],
+}
+
+#[derive(Encode, Decode)]
+struct GoldenRecord {
+    #[n(0)]
+    sequence: u64,
+    #[n(1)]
+    at: Timestamp,
+    #[n(2)]
+    command: Command,
+    #[n(3)]
+    events: Events,
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+fn golden_journals() -> Vec<(String, Golden)> {
+    let mut paths: Vec<_> = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "cbor"));
+    paths.sort();
+    let read = |path: &PathBuf| {
+        let bytes = std::fs::read(path).unwrap();
+        let golden: Golden = minicbor::decode(&bytes).unwrap();
+        assert!(minicbor::to_vec(&golden).unwrap() == bytes, "{}: is written as it was read", path.display());
+        (path.file_stem().unwrap().to_string_lossy().into_owned(), golden)
+    };
+    paths.iter().map(read).collect()
+}
+
+/// The number of a variant, as the record format has it.
+fn number(encoded: &[u8]) -> u64 {
+    let mut decoder = minicbor::Decoder::new(encoded);
+    decoder.array().unwrap();
+    decoder.u64().unwrap()
+}
+
+/// How many variants there are: numbers from zero on that are known.
+fn variants<T: for<'b> Decode<'b, ()>>() -> u64 {
+    let is_known = |number: &u64| match minicbor::decode::<T>(&minicbor::to_vec((*number, [0u8; 0])).unwrap())
+    {
+        Ok(_) => true,
+        Err(error) => !error.is_unknown_variant(),
+    };
+    (0..200).take_while(is_known).count() as u64
+}
+
+/// Which variants are in some records: commands, events.
+type Kinds = (BTreeSet<u64>, BTreeSet<u64>);
+
+fn kinds<'r>(records: impl Iterator<Item = (&'r Command, &'r Events)>) -> Kinds {
+    let (mut commands, mut events) = Kinds::default();
+    for (command, led_to) in records {
+        commands.insert(number(&minicbor::to_vec(command).unwrap()));
+        events.extend(led_to.iter().map(|event| number(&minicbor::to_vec(event).unwrap())));
+    }
+    (commands, events)
+}
+
+/// What no golden journal has yet.
+fn missing() -> Kinds {
+    let journals = golden_journals();
+    let records = journals.iter().flat_map(|(_, golden)| &golden.records);
+    let (commands, events) = kinds(records.map(|record| (&record.command, &record.events)));
+    let (known_commands, known_events) = (variants::<Command>(), variants::<Event>());
+    assert!((23..200).contains(&known_commands) && (44..200).contains(&known_events));
+    // Repetitions are answered and not journaled.
+    let repeated = number(&minicbor::to_vec(Event::Repeated { sequence: 1 }).unwrap());
+    let commands = (0..known_commands).filter(|number| !commands.contains(number)).collect();
+    (commands, (0..known_events).filter(|number| *number != repeated && !events.contains(number)).collect())
+}
+
+#[test]
+fn golden_journals_hold_every_command_and_event_that_can_be_journaled() {
+    if let Ok(name) = std::env::var("HOLDFAST_GOLDEN") {
+        add(&name);
+    }
+    let (commands, events) = missing();
+    assert!(
+        commands.is_empty() && events.is_empty(),
+        "add a golden journal with commands {commands:?} and events {events:?}"
+    );
+}
+
+#[test]
+fn golden_journals_fold_to_the_recorded_state() {
+    for (name, golden) in golden_journals() {
+        let mut state = State::new();
+        for record in &golden.records {
+            fold(&mut state, record.sequence, record.at, &record.events);
+        }
+        assert_eq!(
+            state.hash(),
+            golden.state_hash,
+            "{name} folds to another State: a golden journal never changes"
+        );
+    }
+}
+
+#[test]
+fn golden_journals_are_decided_as_they_were() {
+    for (name, golden) in golden_journals() {
+        let mut state = State::new();
+        let mut events = Events::new();
+        for record in &golden.records {
+            decide(&state, record.at, &record.command, &mut events);
+            assert_eq!(events, record.events, "{name}, record {}: decided differently", record.sequence);
+            fold(&mut state, record.sequence, record.at, &record.events);
+        }
+    }
+}
+
+/// Writes a golden journal that is not there yet.
+fn add(name: &str) {
+    std::fs::create_dir_all(folder()).unwrap();
+    let path = folder().join(format!("{name}.cbor"));
+    assert!(!path.exists(), "{} is there, and a golden journal never changes", path.display());
+    let missing = missing();
+    let adds = |run: &Run| {
+        let found = kinds(run.records.iter().map(|record| (&record.command, &record.events)));
+        found.0.intersection(&missing.0).count() + found.1.intersection(&missing.1).count()
+    };
+    let runs = (1..=TRIED).map(|seed| random_run(Play::new(seed, false), STEPS));
+    let run = runs.max_by_key(adds).unwrap();
+    let records = run.records.into_iter().map(|record| GoldenRecord {
+        sequence: record.sequence,
+        at: record.at,
+        command: record.command,
+        events: record.events,
+    });
+    let golden = Golden { records: records.collect(), state_hash: run.state.hash() };
+    std::fs::write(&path, minicbor::to_vec(&golden).unwrap()).unwrap();
+}
