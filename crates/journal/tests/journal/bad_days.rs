@@ -1,7 +1,9 @@
 //! Bad days: kills, a full disk, a read-only one, a sync that fails, a second writer.
 //!
-//! Some need a process of their own, to be killed or traced: the test binary starts itself with one of the `child_*`
-//! functions, which do nothing when run by hand.
+//! Some need a process of their own, to be killed or traced: the test binary starts itself with that very test, which,
+//! told a directory by its environment, plays the part of the child.
+
+#![expect(clippy::unwrap_used, reason = "a child that cannot go on fails the test that started it")]
 
 use std::ffi::OsString;
 use std::fs;
@@ -16,11 +18,10 @@ use crate::common::{Scratch, Seeded, draft, drafts};
 
 const CHILD_DIR: &str = "HOLDFAST_JOURNAL_TEST_DIR";
 
-/// What runs one `child_*` function of this binary: append to a wrapper's arguments.
+/// What runs one test of this binary as a child: append to a wrapper's arguments.
 fn child(name: &str) -> Vec<OsString> {
     let binary = std::env::current_exe().unwrap().into_os_string();
-    let arguments =
-        [format!("bad_days::{name}").into(), "--exact".into(), "--ignored".into(), "--nocapture".into()];
+    let arguments = [format!("bad_days::{name}").into(), "--exact".into(), "--nocapture".into()];
     [binary].into_iter().chain(arguments).collect()
 }
 
@@ -52,10 +53,7 @@ fn say(line: &str) {
     out.flush().unwrap();
 }
 
-#[test]
-#[ignore = "started by another test"]
-fn child_appends_until_killed() {
-    let Some(dir) = child_dir() else { return };
+fn child_appends_until_killed(dir: &Path) {
     let mut journal = LocalJournal::open(&dir, None).unwrap();
     let mut seeded = Seeded(journal.head().sequence);
     loop {
@@ -67,16 +65,20 @@ fn child_appends_until_killed() {
 
 #[test]
 fn loses_nothing_acknowledged_when_killed_at_random_moments() {
+    if let Some(dir) = child_dir() {
+        return child_appends_until_killed(&dir);
+    }
     let scratch = Scratch::new("kill");
     LocalJournal::create(scratch.path()).unwrap().close().unwrap();
     let mut seeded = Seeded(20);
     let mut acknowledged = 0;
     for round in 0..20 {
-        let mut process = wrapped(&["env"], "child_appends_until_killed", scratch.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut process =
+            wrapped(&["env"], "loses_nothing_acknowledged_when_killed_at_random_moments", scratch.path())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let reading = std::thread::spawn(move || {
             let numbers =
@@ -102,10 +104,7 @@ fn loses_nothing_acknowledged_when_killed_at_random_moments() {
     }
 }
 
-#[test]
-#[ignore = "started by another test"]
-fn child_appends_ten_groups() {
-    let Some(dir) = child_dir() else { return };
+fn child_appends_ten_groups(dir: &Path) {
     let mut journal = LocalJournal::create(&dir).unwrap();
     for n in 0..10 {
         let head = journal.append(&drafts(1 + n * 5, 5)).unwrap();
@@ -117,6 +116,9 @@ fn child_appends_ten_groups() {
 /// sync of the log. A kill cannot show it: a journal that never syncs survives every kill.
 #[test]
 fn acknowledges_only_after_a_sync_that_began_after_the_groups_last_write() {
+    if let Some(dir) = child_dir() {
+        return child_appends_ten_groups(&dir);
+    }
     if !can(&["strace", "-o", "/dev/null", "true"]) {
         return;
     }
@@ -125,7 +127,9 @@ fn acknowledges_only_after_a_sync_that_began_after_the_groups_last_write() {
     let strace =
         ["strace", "-f", "-y", "-o", trace.to_str().unwrap(), "-e", "trace=write,pwrite64,fsync,fdatasync"];
     let dir = scratch.path().join("data");
-    let run = wrapped(&strace, "child_appends_ten_groups", &dir).output().unwrap();
+    let run = wrapped(&strace, "acknowledges_only_after_a_sync_that_began_after_the_groups_last_write", &dir)
+        .output()
+        .unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
 
     let text = fs::read_to_string(&trace).unwrap();
@@ -158,10 +162,7 @@ fn says_whether_it_is_durable() {
     assert_eq!(journal.durability(), expected);
 }
 
-#[test]
-#[ignore = "started by another test"]
-fn child_meets_a_failing_sync() {
-    let Some(dir) = child_dir() else { return };
+fn child_meets_a_failing_sync(dir: &Path) {
     let mut journal = LocalJournal::create(&dir).unwrap();
     let mut acknowledged = 0;
     let error = loop {
@@ -188,20 +189,26 @@ fn child_meets_a_failing_sync() {
 
 #[test]
 fn takes_nothing_more_after_a_failed_sync_until_opened_again() {
+    if let Some(dir) = child_dir() {
+        return child_meets_a_failing_sync(&dir);
+    }
     if cfg!(feature = "unsafe-sync-off") || !can(&["strace", "-o", "/dev/null", "true"]) {
         return;
     }
     let scratch = Scratch::new("sync-fails");
     let strace = ["strace", "-f", "-o", "/dev/null", "-e", "inject=fsync,fdatasync:error=EIO:when=40"];
-    let run = wrapped(&strace, "child_meets_a_failing_sync", &scratch.path().join("data")).output().unwrap();
+    let run = wrapped(
+        &strace,
+        "takes_nothing_more_after_a_failed_sync_until_opened_again",
+        &scratch.path().join("data"),
+    )
+    .output()
+    .unwrap();
     let said = String::from_utf8_lossy(&run.stdout);
     assert!(run.status.success() && said.contains("met a failing sync"), "{said}");
 }
 
-#[test]
-#[ignore = "started by another test"]
-fn child_meets_a_full_and_a_read_only_disk() {
-    let Some(dir) = child_dir() else { return };
+fn child_meets_a_full_and_a_read_only_disk(dir: &Path) {
     let mount =
         |words: &[&str]| assert!(Command::new("mount").args(words).arg(&dir).status().unwrap().success());
     mount(&["-t", "tmpfs", "-o", "size=4m", "none"]);
@@ -259,12 +266,21 @@ fn child_meets_a_full_and_a_read_only_disk() {
 
 #[test]
 fn refuses_writes_and_goes_on_reading_on_a_full_and_a_read_only_disk() {
+    if let Some(dir) = child_dir() {
+        return child_meets_a_full_and_a_read_only_disk(&dir);
+    }
     if !can(&["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"]) {
         return;
     }
     let scratch = Scratch::new("full");
     let unshare = ["unshare", "-m"];
-    let run = wrapped(&unshare, "child_meets_a_full_and_a_read_only_disk", scratch.path()).output().unwrap();
+    let run = wrapped(
+        &unshare,
+        "refuses_writes_and_goes_on_reading_on_a_full_and_a_read_only_disk",
+        scratch.path(),
+    )
+    .output()
+    .unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
     assert!(run.status.success() && said.contains("met a full and a read-only disk"), "{said}");
 }
