@@ -54,7 +54,7 @@ fn say(line: &str) {
 }
 
 fn child_appends_until_killed(dir: &Path) {
-    let mut journal = LocalJournal::open(&dir, None).unwrap();
+    let mut journal = LocalJournal::open(dir, None).unwrap();
     let mut seeded = Seeded(journal.head().sequence);
     loop {
         let count = 1 + if seeded.below(2) == 0 { seeded.below(3) } else { seeded.below(300) };
@@ -105,7 +105,7 @@ fn loses_nothing_acknowledged_when_killed_at_random_moments() {
 }
 
 fn child_appends_ten_groups(dir: &Path) {
-    let mut journal = LocalJournal::create(&dir).unwrap();
+    let mut journal = LocalJournal::create(dir).unwrap();
     for n in 0..10 {
         let head = journal.append(&drafts(1 + n * 5, 5)).unwrap();
         say(&format!("acknowledged {}\n", head.sequence));
@@ -163,7 +163,7 @@ fn says_whether_it_is_durable() {
 }
 
 fn child_meets_a_failing_sync(dir: &Path) {
-    let mut journal = LocalJournal::create(&dir).unwrap();
+    let mut journal = LocalJournal::create(dir).unwrap();
     let mut acknowledged = 0;
     let error = loop {
         match journal.append(&drafts(journal.head().sequence + 1, 3)) {
@@ -180,10 +180,10 @@ fn child_meets_a_failing_sync(dir: &Path) {
     assert_eq!(journal.read(1, 5000).unwrap().first().unwrap().sequence, 1);
     drop(journal);
     // The failed group may have become durable or not; what follows is chained to whatever is there.
-    let mut journal = LocalJournal::open(&dir, None).unwrap();
+    let mut journal = LocalJournal::open(dir, None).unwrap();
     assert!(journal.head().sequence >= acknowledged);
     journal.append(&drafts(journal.head().sequence + 1, 3)).unwrap();
-    assert!(verify(&dir, None).unwrap().is_intact());
+    assert!(verify(dir, None).unwrap().is_intact());
     say("met a failing sync\n");
 }
 
@@ -210,18 +210,18 @@ fn takes_nothing_more_after_a_failed_sync_until_opened_again() {
 
 fn child_meets_a_full_and_a_read_only_disk(dir: &Path) {
     let mount =
-        |words: &[&str]| assert!(Command::new("mount").args(words).arg(&dir).status().unwrap().success());
+        |words: &[&str]| assert!(Command::new("mount").args(words).arg(dir).status().unwrap().success());
     mount(&["-t", "tmpfs", "-o", "size=4m", "none"]);
     let ballast = dir.join("ballast");
     fs::write(&ballast, vec![1; 4_190_000]).unwrap();
-    assert_eq!(LocalJournal::create(&dir).unwrap_err().code(), "journal_disk_full");
+    assert_eq!(LocalJournal::create(dir).unwrap_err().code(), "journal_disk_full");
     assert!(
         !dir.join("journal.db").exists() && !dir.join("journal.db-wal").exists(),
         "nothing half made stays"
     );
     fs::write(&ballast, vec![1; 2_500_000]).unwrap();
 
-    let mut journal = LocalJournal::create(&dir).unwrap();
+    let mut journal = LocalJournal::create(dir).unwrap();
     let reader = journal.reader().unwrap();
     let mut acknowledged = 0;
     let error = loop {
@@ -238,29 +238,29 @@ fn child_meets_a_full_and_a_read_only_disk(dir: &Path) {
 
     // Opening again on the full disk says the same, as often as it is tried, and readers go on.
     drop(journal);
-    assert_eq!(LocalJournal::open(&dir, None).unwrap_err().code(), "journal_disk_full");
-    assert_eq!(LocalJournal::open(&dir, None).unwrap_err().code(), "journal_disk_full");
+    assert_eq!(LocalJournal::open(dir, None).unwrap_err().code(), "journal_disk_full");
+    assert_eq!(LocalJournal::open(dir, None).unwrap_err().code(), "journal_disk_full");
     assert_eq!(reader.head().unwrap().sequence, acknowledged);
     drop(reader);
-    assert!(verify(&dir, None).unwrap().is_intact());
+    assert!(verify(dir, None).unwrap().is_intact());
 
     for log in [true, false] {
         mount(&["-o", "remount,ro"]);
-        assert_eq!(LocalJournal::open(&dir, None).unwrap_err().code(), "journal_read_only");
-        let reader = LocalReader::open(&dir).unwrap();
+        assert_eq!(LocalJournal::open(dir, None).unwrap_err().code(), "journal_read_only");
+        let reader = LocalReader::open(dir).unwrap();
         assert!(reader.records(1).map(Result::unwrap).count() as u64 >= acknowledged);
-        assert!(verify(&dir, None).unwrap().is_intact(), "log {log}");
+        assert!(verify(dir, None).unwrap().is_intact(), "log {log}");
         drop(reader);
         mount(&["-o", "remount,rw"]);
         if log {
             fs::remove_file(&ballast).unwrap();
-            let mut journal = LocalJournal::open(&dir, None).unwrap();
+            let mut journal = LocalJournal::open(dir, None).unwrap();
             assert_eq!(journal.head().sequence, acknowledged, "nothing of the failed group is there");
             acknowledged = journal.append(&drafts(acknowledged + 1, 10)).unwrap().sequence;
             journal.close().unwrap();
         }
     }
-    assert_eq!(verify(&dir, None).unwrap().records, acknowledged);
+    assert_eq!(verify(dir, None).unwrap().records, acknowledged);
     say("met a full and a read-only disk\n");
 }
 
