@@ -7,7 +7,7 @@ use core::fmt::Write as _;
 use holdfast_policy::{Action, Degree, Fact, Facts, Findings, Program, explain};
 use holdfast_values::{Amount, Destination, Fingerprint, Micros, Timestamp, UsdCents, WithdrawalId, time};
 
-use crate::account::Account;
+use crate::account::{ADDRESSES_MAX, Account};
 use crate::command::{ApiEvidence, Evidence, RequestWithdrawal, Scope, Scopes};
 use crate::configuration::Class;
 use crate::event::{AccountIndex, AssetIndex, Factors, WalletIndex};
@@ -196,6 +196,17 @@ fn ladder(state: &State, at: Timestamp, subject: &Subject<'_>) -> Option<Reason>
         && let Some(reason) = api_ladder(state, at, subject, evidence)
     {
         return Some(reason);
+    }
+    // A withdrawal puts its destination into the book. If it is there no more, its owner took it out: a veto.
+    let has_room = subject.account.addresses.len() < ADDRESSES_MAX;
+    if subject.is_open && has_room && subject.account.address(&subject.fingerprint).is_none() {
+        let observed = "removed from the address book";
+        return Some(Reason::new(
+            Cause::DestinationRemoved,
+            Severity::Hold,
+            observed,
+            "still in the address book",
+        ));
     }
     if quote(state, subject.asset, at).is_none() {
         return Some(Reason::new(Cause::PriceUnknown, Severity::Hold, "no price in 24 hours", "a price"));

@@ -110,6 +110,7 @@ codes! {
         17 ClockSuspect "clock_suspect" "The clock moved; deadlines stop until operators confirm it.",
         18 ApprovedByOperators "approved_by_operators" "Operators approved this withdrawal.",
         19 DeniedByStaff "denied_by_staff" "The exchange's staff denied this withdrawal.",
+        20 DestinationRemoved "destination_removed" "The owner took the destination out of the address book while the withdrawal was under way.",
     }
 }
 

@@ -124,6 +124,10 @@ impl Model {
         {
             return Some((code, true));
         }
+        let book = &self.accounts[withdrawal.account].book;
+        if withdrawal.is_open() && book.len() < 256 && book.iter().all(|entry| entry.0 != withdrawal.place) {
+            return Some(("destination_removed", false));
+        }
         self.quote(withdrawal.asset, at).is_none().then_some(("price_unknown", false))
     }
 
