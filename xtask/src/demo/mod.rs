@@ -174,7 +174,11 @@ impl Show {
         let drill = numbers.into_iter().flat_map(|(name, number)| [name.to_owned(), number]).collect();
         let mut show = Self { terminal, programs, pace, drill, incident, stacks: Vec::new(), prices: None };
         terminal.begin("prepare", "data directories, operators, tokens by two signatures, history, accounts");
-        let folder = show.programs.folder.parent().unwrap_or(Path::new(".")).join("demo");
+        let folder = show.programs.folder.parent().unwrap_or(Path::new(".")).join(if options.quick {
+            "demo-quick"
+        } else {
+            "demo"
+        });
         for pack in PACKS {
             let mut stack = Stack::prepare(&show.programs, pack, &folder.join(pack.name), pace.begin)?;
             let words: Vec<&str> = show.drill.iter().map(String::as_str).collect();

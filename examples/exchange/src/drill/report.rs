@@ -4,7 +4,7 @@ use super::attack::{Attack, Kind, Notice};
 use super::client::Client;
 use super::coin::{btc, thousands};
 use super::incident;
-use super::measure::{self, Cell, Tally};
+use super::measure::{self, Cell, Delays, Tally};
 use super::plan::Plan;
 use super::play::Day;
 
@@ -24,6 +24,7 @@ struct Found {
     slices: Attack,
     /// Ordinary customers while the attacks went on, as they stand now.
     meanwhile: Tally,
+    meanwhile_delays: Delays,
     unheard: u64,
 }
 
@@ -50,11 +51,14 @@ impl Found {
     fn read(client: &Client, plan: &Plan) -> Result<Self, String> {
         let rows = client.withdrawals()?;
         let mut meanwhile = Tally::default();
-        let mut unheard = 0u64;
+        let (mut unheard, mut delays) = (0u64, Vec::new());
         for kind in [Kind::AsItWas, Kind::InSlices] {
             for row in measure::match_rows(plan, kind.meanwhile(plan), &rows) {
                 match row {
-                    Some(row) => meanwhile.add(row),
+                    Some(row) => {
+                        meanwhile.add(row);
+                        delays.extend(measure::delay(row));
+                    }
                     None => unheard = unheard.saturating_add(1),
                 }
             }
@@ -66,6 +70,7 @@ impl Found {
             attack: measure::kept(client, Kind::AsItWas.file())?,
             slices: measure::kept(client, Kind::InSlices.file())?,
             meanwhile,
+            meanwhile_delays: Delays::of(delays),
             unheard,
         })
     }
@@ -106,6 +111,11 @@ impl Found {
         text.push_str(&self.ordinary());
         text.push_str(&told("attack as it was", &self.attack));
         text.push_str(&told("attack in slices", &self.slices));
+        text.push_str(&format!(
+            "  ordinary customers in the attacks: delay median {}, p95 {}, halts included\n",
+            span(self.meanwhile_delays.median),
+            span(self.meanwhile_delays.p95)
+        ));
         text
     }
 
