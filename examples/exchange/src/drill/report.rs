@@ -1,7 +1,9 @@
 //! The table, and whether what was promised holds.
 
+use holdfast_values::time;
+
 use super::attack::{Attack, Kind, Notice};
-use super::client::Client;
+use super::client::{Client, text};
 use super::coin::{btc, thousands};
 use super::incident;
 use super::measure::{self, Cell, Delays, Tally};
@@ -57,7 +59,13 @@ impl Found {
                 match row {
                     Some(row) => {
                         meanwhile.add(row);
-                        delays.extend(measure::delay(row));
+                        // A halt takes approvals back for its time: the first one counts, as at a wallet.
+                        let decisions = client.decisions(text(row, "id"))?;
+                        let first = decisions.iter().find(|decision| text(decision, "status") == "approved");
+                        delays.extend(first.map(|decision| {
+                            measure::instant(decision, "at").since(measure::instant(row, "requested_at"))
+                                / time::SECOND
+                        }));
                     }
                     None => unheard = unheard.saturating_add(1),
                 }
