@@ -3,6 +3,8 @@
 //! Each part is a module and prints a table. Nothing here is a test: no number of this crate fails a build.
 
 mod evaluator;
+mod http;
+mod instructions;
 mod pipeline;
 mod report;
 mod size;
@@ -68,6 +70,16 @@ impl Options {
         Ok(options)
     }
 
+    /// The root of the workspace.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What is measured is to be written down.
+    pub(crate) const fn is_writing(&self) -> bool {
+        self.write
+    }
+
     /// The shipped pack.
     pub(crate) fn pack(&self) -> PathBuf {
         self.root.join("policies/baseline")
@@ -86,7 +98,13 @@ impl Options {
 /// A part's name and what measures it.
 type Part = (&'static str, fn(&Options) -> Result<Report, Failure>);
 
-const PARTS: [Part; 3] = [("pipeline", pipeline::run), ("evaluator", evaluator::run), ("size", size::run)];
+const PARTS: [Part; 5] = [
+    ("pipeline", pipeline::run),
+    ("evaluator", evaluator::run),
+    ("size", size::run),
+    ("instructions", instructions::run),
+    ("http", http::run),
+];
 
 fn main() -> ExitCode {
     match Options::read(std::env::args().skip(1)).and_then(|options| run(&options)) {
@@ -100,7 +118,11 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<(), Failure> {
     if let Some((mode, dir)) = &options.child {
-        return print(&size::as_child(options, mode, dir)?.to_string());
+        let values = match mode.strip_prefix("workload-") {
+            Some(workload) => instructions::workload(workload, dir)?,
+            None => size::as_child(options, mode, dir)?,
+        };
+        return print(&values.to_string());
     }
     let is_part = |name: &String| PARTS.iter().any(|(part, _)| part == name);
     if let Some(unknown) = options.rest.iter().find(|name| !is_part(name)) {
