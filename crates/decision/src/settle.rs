@@ -10,7 +10,7 @@ use crate::reason::{Cause, Reason, Severity};
 use crate::state::State;
 
 /// How many of a waiting line are looked at in one step.
-const SCAN_MAX: usize = 64;
+const SCAN_MAX: usize = 1_024;
 /// Two lines may wait for one bucket: how long at most until a line is looked at again.
 const LOOK_AGAIN_MAX: Micros = time::HOUR;
 

@@ -9,7 +9,7 @@ use super::rules::Room;
 use super::{Model, ModelTurn, Outcome, Spent, Told};
 
 /// How many of a waiting line are looked at in one go.
-const LOOKED_AT: usize = 64;
+const LOOKED_AT: usize = 1_024;
 
 /// The earliest deadlines: of a withdrawal, of a line.
 struct Due {
