@@ -5,7 +5,7 @@
 //! careless reader can be made to see other parameters than the customer signed. Hence the strictness here: a raw `=`
 //! or `+` in a value is refused, so is any repeated or unknown parameter of a withdrawal, and no known name is the end
 //! of another, so that the same bytes can be cut into query and body in one way only. Method and path are not signed
-//! either: [`withdrawal`] takes one endpoint only.
+//! either: `withdrawal` takes one endpoint only.
 
 use holdfast_values::{AssetSymbol, Micros, Name, Network, Timestamp};
 
