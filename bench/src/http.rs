@@ -25,7 +25,7 @@ const RUNS: usize = 3;
 /// Connections, withdrawals a run, in a quick run.
 const LOADS: [(usize, u64, u64); 2] = [(1, 2_000, 150), (64, 30_000, 3_000)];
 /// Accounts: none may have more than 1,000 open withdrawals.
-const ACCOUNTS: u64 = 400;
+const ACCOUNTS: u64 = 4_000;
 /// The aim, in 1/1000 of `/health`.
 const AIM: u64 = 500;
 /// The longest answer that is read.
@@ -129,6 +129,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, Failure> {
             report.value(format!("{key}_health_per_second"), health);
             report.value(format!("{key}_permille_of_health"), share);
         }
+        report.note(format!("CPU of the server's threads, {name}: {}.", server.threads()?));
         drop(server);
     }
     let sync = sync_micros(&dir)?;
@@ -141,10 +142,11 @@ pub(crate) fn run(options: &Options) -> Result<Report, Failure> {
     ));
     report.value("bare_sync_micros", sync);
     report.note(format!(
-        "Median of {RUNS} interleaved runs; {} and {} withdrawals a run, as many requests to /health; {ACCOUNTS} accounts, \
+        "Median of {RUNS} interleaved runs; {} and {} withdrawals a run, as many requests to /health; {} accounts, \
          sessions, each withdrawal to an address of its own. Client and server share the machine's cores.",
         grouped(LOADS.first().map_or(0, |(_, full, quick)| if options.quick { *quick } else { *full })),
         grouped(LOADS.last().map_or(0, |(_, full, quick)| if options.quick { *quick } else { *full })),
+        grouped(ACCOUNTS),
     ));
     Ok(report)
 }
@@ -263,6 +265,26 @@ impl Server {
         }
         called(&mut send)?;
         Ok(())
+    }
+
+    /// Which threads the process's time went to.
+    fn threads(&self) -> Result<String, Failure> {
+        let mut ticks = std::collections::BTreeMap::<String, u64>::new();
+        for task in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let stat = std::fs::read_to_string(task?.path().join("stat"))?;
+            let (head, rest) = stat.rsplit_once(") ").ok_or("/proc/PID/task/TID/stat has no name")?;
+            let name = head.split_once('(').map_or(head, |(_, name)| name).to_owned();
+            // Fields 14 and 15 of proc(5): user and system time.
+            let times =
+                rest.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok());
+            *ticks.entry(name).or_default() += times.sum::<u64>();
+        }
+        let total = ticks.values().sum();
+        let mut shares: Vec<_> =
+            ticks.into_iter().map(|(name, ticks)| (permille(ticks, total), name)).collect();
+        shares.sort_unstable_by(|a, b| b.cmp(a));
+        let shares = shares.into_iter().filter(|(share, _)| *share >= 10);
+        Ok(shares.map(|(share, name)| format!("{name} {}", percent(share))).collect::<Vec<_>>().join(", "))
     }
 
     fn request(&self, method: &str, path: &str, more: &str, body: &str) -> Vec<u8> {
