@@ -8,6 +8,7 @@ mod authority;
 mod body;
 mod controls;
 mod evidence;
+mod gauges;
 mod keys;
 mod lists;
 mod meta;

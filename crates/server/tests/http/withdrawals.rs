@@ -125,3 +125,21 @@ fn pages_follow_one_another() {
     assert_eq!(server.get("/v1/withdrawals?limit=501").code(), "query_invalid");
     assert_eq!(server.get("/v1/withdrawals?colour=red").code(), "query_invalid");
 }
+
+#[test]
+fn metrics_tell_how_full_the_buckets_are_and_what_waits() {
+    let exchange = Exchange::baseline(&[]);
+    let server = exchange.ready(&[]);
+    let before = server.get("/metrics").text;
+    assert!(
+        before.contains("holdfast_bucket_available_permille{scope=\"asset:BTC\",class=\"unvouched\"} 1000")
+    );
+    assert!(before.contains("holdfast_withdrawals_open{status=\"dwelling\"} 0"), "{before}");
+    let asked = server.withdraw("k1", &withdrawal("1.5"));
+    assert_eq!(asked.body["status"], "dwelling", "{}", asked.body);
+    let after = server.get("/metrics").text;
+    let left = "holdfast_bucket_available_permille{scope=\"asset:BTC\",class=\"unvouched\"} 97";
+    assert!(after.contains(left), "1.5 of 70.74 BTC are taken: {after}");
+    assert!(after.contains("holdfast_withdrawals_open{status=\"dwelling\"} 1"));
+    assert!(after.contains("holdfast_withdrawals_queued 0") && after.contains("holdfast_clock_suspect 0"));
+}
