@@ -3,8 +3,8 @@
 use holdfast_values::{AccountId, CaseId, Name, UsdCents};
 use minicbor::{Decode, Encode};
 
-use crate::command::{OperatorKey, PolicySource, Scope, TokenScopes, TokenSpec};
 use crate::configuration::Configuration;
+use crate::subject::{OperatorKey, PolicySource, Scope, TokenScopes, TokenSpec};
 
 /// One act. Its text's `act`, `target` and `detail` lines are exactly what [`Act::lines`] gives.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

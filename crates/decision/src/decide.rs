@@ -1,14 +1,15 @@
 //! Commands into events. Total: whatever comes, there is an answer, and nothing here changes State.
 
-use holdfast_policy::{Factor, Program};
+use holdfast_policy::Factor;
 use holdfast_values::{AccountId, Fingerprint, Name, Timestamp, UsdCents, WithdrawalId};
 
 use crate::account::{ADDRESSES_MAX, ALLOWLIST_MAX, API_KEYS_MAX};
 use crate::acts::Digest;
-use crate::command::{Command, ImportedAccount, Initialise, Price, RequestWithdrawal, Scope, Scopes};
+use crate::command::{Command, ImportedAccount, Initialise, Price, RequestWithdrawal, Scopes};
 use crate::event::{AccountIndex, Event, Events, Factors, Lane, Status, WithdrawalRequested};
 use crate::judge::{Subject, judge};
 use crate::reason::{Cause, Reason, Refusal, Severity};
+use crate::refuse::{Answer, Refused, check_policy, known_scope};
 use crate::settle::{serve, settle};
 use crate::state::State;
 use crate::withdrawal::Withdrawal;
@@ -37,17 +38,6 @@ pub fn next_deadline(state: &State) -> Option<Timestamp> {
     let trim = state.has_memory().then_some(state.trim_at);
     [check, lane, trim].into_iter().flatten().min()
 }
-
-/// A refusal, with what exactly for people.
-pub(crate) struct Refused(pub(crate) Refusal, pub(crate) String);
-
-impl From<Refusal> for Refused {
-    fn from(refusal: Refusal) -> Self {
-        Self(refusal, refusal.sentence().to_owned())
-    }
-}
-
-type Answer = Result<(), Refused>;
 
 fn dispatch(state: &State, at: Timestamp, command: &Command, out: &mut Events) -> Answer {
     if let Command::Initialise(first) = command {
@@ -162,17 +152,6 @@ fn known_address(state: &State, id: &AccountId, destination: &Fingerprint) -> Re
     }
 }
 
-/// Checks that a halt's scope exists.
-pub(crate) fn known_scope(state: &State, scope: &Scope) -> Answer {
-    let is_known = match scope {
-        Scope::Overall => true,
-        Scope::Asset(symbol) => state.asset_index(symbol).is_some(),
-        Scope::Wallet(name) => state.wallet_index(name).is_some(),
-        Scope::Account(id) => state.account_index(id).is_some(),
-    };
-    if is_known { Ok(()) } else { Err(Refusal::HaltScopeUnknown.into()) }
-}
-
 fn initialise(state: &State, first: &Initialise, out: &mut Events) -> Answer {
     if state.is_initialised() {
         return Err(Refusal::AlreadyInitialised.into());
@@ -192,17 +171,6 @@ fn initialise(state: &State, first: &Initialise, out: &mut Events) -> Answer {
     check_policy(&first.policy.program, &first.policy.hash)?;
     out.push(Event::Initialised(Box::new(first.clone())));
     Ok(())
-}
-
-/// A program that loads, and that was compiled from the pack that it says.
-pub(crate) fn check_policy(program: &[u8], hash: &[u8; 32]) -> Answer {
-    match Program::from_bytes(program) {
-        Ok(program) if program.hash() == *hash => Ok(()),
-        Ok(_) => {
-            Err(Refused(Refusal::PolicyInvalid, "the program was compiled from another pack".to_owned()))
-        }
-        Err(error) => Err(Refused(Refusal::PolicyInvalid, error.to_string())),
-    }
 }
 
 fn lower_limits(

@@ -4,10 +4,10 @@ use holdfast_values::{CaseId, Micros, OperatorText, Timestamp, WithdrawalId, tim
 
 use crate::acts::{Act, Required};
 use crate::command::OperatorAct;
-use crate::decide::{Refused, check_policy, known_scope};
 use crate::event::{Event, Events, Status};
 use crate::judge::{Subject, judge};
 use crate::reason::Refusal;
+use crate::refuse::{Answer, Refused, check_policy, known_scope};
 use crate::settle::settle;
 use crate::state::State;
 
@@ -15,8 +15,6 @@ use crate::state::State;
 pub const TEXT_SPAN_MAX: Micros = 7 * time::DAY;
 /// The most parts of an import that are open at once.
 const IMPORTS_MAX: usize = 100_000;
-
-type Answer = Result<(), Refused>;
 
 /// Decides a signed act.
 pub(crate) fn operate(state: &State, at: Timestamp, signed: &OperatorAct, out: &mut Events) -> Answer {
