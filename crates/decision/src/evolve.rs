@@ -350,8 +350,13 @@ impl State {
             usd_cents: request.usd_cents,
             reasons: Vec::new(),
         };
+        let mut request = request.clone();
+        if let Evidence::ApiRequest(evidence) = &mut request.evidence {
+            // No decision reads the sealed original: it stays in the journal alone.
+            evidence.sealed = Vec::new();
+        }
         let withdrawal = Withdrawal {
-            request: request.clone(),
+            next_check: request.not_after,
             requested_at: at,
             sequence: self.sequence,
             decision,
@@ -359,10 +364,10 @@ impl State {
             operators: 0,
             reserved: None,
             queued: None,
-            next_check: request.not_after,
+            request,
         };
         self.checks.insert((withdrawal.next_check, id));
-        self.open_by_account.insert((request.account, id));
+        self.open_by_account.insert((withdrawal.request.account, id));
         self.withdrawals.insert(id, Box::new(withdrawal));
     }
 

@@ -523,7 +523,7 @@ fn a_signed_request_is_good_once_and_in_its_window_only() {
         ip: crate::world::fingerprint("ip", 0),
         differs: 0,
         verifier: 1,
-        sealed: Vec::new(),
+        sealed: vec![0x5e; 300],
     };
     run.say(Command::PutApiKey {
         account: account(0),
@@ -558,6 +558,12 @@ fn a_signed_request_is_good_once_and_in_its_window_only() {
     let still_approved =
         run.state.withdrawals().filter(|(_, open)| open.status() == Status::Approved).count();
     assert_eq!(still_approved, 3);
+    let mut bytes = Vec::new();
+    run.state.encode(&mut bytes);
+    assert!(
+        !bytes.windows(16).any(|window| window == [0x5e; 16]),
+        "the sealed original stays in the journal alone"
+    );
     run.wait(0);
     assert_eq!(run.state.withdrawals().count(), 0, "what the key asked for is looked at again at once");
 }
