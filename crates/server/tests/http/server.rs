@@ -365,6 +365,18 @@ impl Server {
         self.child.wait().unwrap();
     }
 
+    /// kill -9 of a server that runs under strace: killing strace itself would let the server live on.
+    pub(crate) fn kill_traced(mut self) {
+        let strace = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{strace}/task/{strace}/children")).unwrap();
+        let traced: Vec<u32> = children.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+        assert!(!traced.is_empty(), "strace runs a server");
+        for pid in traced {
+            signal_process(pid, "KILL");
+        }
+        self.child.wait().unwrap();
+    }
+
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().join("\n")
     }

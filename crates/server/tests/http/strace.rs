@@ -98,7 +98,7 @@ fn trace(binary: &str, print: &[&str], ask: impl FnOnce(&Server)) -> String {
     let mut server = Server::start(&command, &token);
     server.token = token;
     ask(&server);
-    server.kill();
+    server.kill_traced();
     std::fs::read_to_string(trace).unwrap()
 }
 
