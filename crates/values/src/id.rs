@@ -187,6 +187,16 @@ minted_id!(
     CaseId,
     "case"
 );
+minted_id!(
+    /// An internal transaction's text, `tr_...`: sweeps, refills, gas, cancellations. Minted by whoever asks for it.
+    TransferId,
+    "tr"
+);
+minted_id!(
+    /// A release, `rl_...`: one permission to sign one transaction.
+    ReleaseId,
+    "rl"
+);
 
 #[cfg(test)]
 mod tests {

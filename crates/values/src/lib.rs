@@ -6,6 +6,7 @@
 pub mod address;
 pub mod amount;
 pub mod asset;
+pub mod conflict;
 pub mod fingerprint;
 mod hex;
 pub mod id;
@@ -16,8 +17,9 @@ pub mod time;
 pub use address::{AddressError, AddressKind, Destination};
 pub use amount::{Amount, AmountError, UsdCents};
 pub use asset::{AssetError, AssetNetwork, AssetSpec};
+pub use conflict::{ConflictKey, ConflictKeyError};
 pub use fingerprint::Fingerprint;
-pub use id::{AccountId, AssetSymbol, CaseId, IdError, Name, WithdrawalId};
+pub use id::{AccountId, AssetSymbol, CaseId, IdError, Name, ReleaseId, TransferId, WithdrawalId};
 pub use network::{Family, Network};
 pub use texts::{OperatorText, SignedText, TextDigest, TextError, WithdrawalText};
 pub use time::{Micros, TimeError, Timestamp};

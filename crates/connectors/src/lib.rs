@@ -1,0 +1,1 @@
+//! Watchers of chains: each looks at a node and reports what it sees; what they report re-enters Holdfast as commands.
