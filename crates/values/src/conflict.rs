@@ -38,7 +38,9 @@ pub enum ConflictKey {
 
 /// The text is no conflict key in its one spelling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("write an outpoint as TXID:VOUT, or a nonce as CHAIN:0xSENDER:NONCE, in lower case and without leading zeros")]
+#[error(
+    "write an outpoint as TXID:VOUT, or a nonce as CHAIN:0xSENDER:NONCE, in lower case and without leading zeros"
+)]
 pub struct ConflictKeyError;
 
 impl fmt::Display for ConflictKey {

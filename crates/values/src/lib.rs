@@ -21,5 +21,7 @@ pub use conflict::{ConflictKey, ConflictKeyError};
 pub use fingerprint::Fingerprint;
 pub use id::{AccountId, AssetSymbol, CaseId, IdError, Name, ReleaseId, TransferId, WithdrawalId};
 pub use network::{Family, Network};
-pub use texts::{OperatorText, SignedText, TextDigest, TextError, WithdrawalText};
+pub use texts::{
+    ExternalPayment, OperatorText, Purpose, SignedText, TextDigest, TextError, TransferText, WithdrawalText,
+};
 pub use time::{Micros, TimeError, Timestamp};

@@ -179,6 +179,15 @@ impl Network {
         }
     }
 
+    /// Decimals of the network's own coin, where Holdfast can decode what is paid in it.
+    pub const fn native_decimals(self) -> Option<u8> {
+        match self.family() {
+            Family::Bitcoin | Family::BitcoinLike => Some(8),
+            Family::Evm => Some(18),
+            Family::Tron | Family::Solana | Family::Xrp | Family::Stellar => None,
+        }
+    }
+
     /// True where Holdfast can decode the final transaction, so that a withdrawal can be released at all.
     pub const fn is_releasable(self) -> bool {
         matches!(self.family(), Family::Bitcoin | Family::Evm)

@@ -37,6 +37,18 @@ pub enum FieldError {
     /// Amounts of one text differ in their decimals, or have too many.
     #[error("amount and fee-max have the same number of decimals, that of the network")]
     Decimals,
+    /// Not a purpose.
+    #[error("the purpose is sweep, consolidation, refill, gas, child-pays or cancel")]
+    Purpose,
+    /// A network whose transactions are not understood.
+    #[error("transactions of this network cannot be released: only those of Bitcoin and EVM networks can")]
+    NotReleasable,
+    /// An address without an amount, or the other way round.
+    #[error("address and amount belong together: both are given, or both are -")]
+    External,
+    /// A network fee with other decimals than the network's coin.
+    #[error("fee-max is in the network's own coin: 8 decimals on Bitcoin networks, 18 on EVM networks")]
+    FeeDecimals,
 }
 
 impl FieldError {
@@ -52,6 +64,10 @@ impl FieldError {
             Self::Detail => "text_detail",
             Self::Payload => "text_payload",
             Self::Decimals => "text_decimals",
+            Self::Purpose => "text_purpose",
+            Self::NotReleasable => "text_not_releasable",
+            Self::External => "text_external",
+            Self::FeeDecimals => "text_fee_decimals",
         }
     }
 }

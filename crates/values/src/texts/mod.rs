@@ -9,6 +9,7 @@ mod operator;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod withdrawal;
 
 use core::fmt;
@@ -19,9 +20,12 @@ use sha2::{Digest as _, Sha256};
 pub use fields::{Act, Detail, ExchangeName, FieldError, Nonce, Seconds, Target, Window};
 pub use operator::OperatorText;
 pub use reader::{TextError, TextReason};
+pub use transfer::{ExternalPayment, Purpose, TransferText};
 pub use withdrawal::WithdrawalText;
 
 use reader::Reader;
+
+use crate::amount::{Amount, DECIMALS_MAX};
 
 /// Longest signed text in bytes; a longer one is refused unread.
 pub const TEXT_BYTES_MAX: usize = 4096;
@@ -69,6 +73,8 @@ pub enum SignedText {
     Withdrawal(WithdrawalText),
     /// `holdfast-operator/v1`.
     Operator(OperatorText),
+    /// `holdfast-transfer/v1`.
+    Transfer(TransferText),
 }
 
 impl SignedText {
@@ -78,6 +84,7 @@ impl SignedText {
         match reader.header()? {
             WithdrawalText::HEADER => WithdrawalText::read(reader).map(Self::Withdrawal),
             OperatorText::HEADER => OperatorText::read(reader).map(Self::Operator),
+            TransferText::HEADER => TransferText::read(reader).map(Self::Transfer),
             _ => Err(TextError { line: 1, reason: TextReason::Header }),
         }
     }
@@ -87,6 +94,7 @@ impl SignedText {
         match self {
             Self::Withdrawal(_) => WithdrawalText::HEADER,
             Self::Operator(_) => OperatorText::HEADER,
+            Self::Transfer(_) => TransferText::HEADER,
         }
     }
 
@@ -95,6 +103,7 @@ impl SignedText {
         match self {
             Self::Withdrawal(text) => text.fields(),
             Self::Operator(text) => text.fields(),
+            Self::Transfer(text) => text.fields(),
         }
     }
 
@@ -113,4 +122,11 @@ impl fmt::Display for SignedText {
 fn write_text(f: &mut fmt::Formatter<'_>, header: &str, fields: &[(&'static str, String)]) -> fmt::Result {
     writeln!(f, "{header}")?;
     fields.iter().try_for_each(|(name, value)| writeln!(f, "{name}: {value}"))
+}
+
+/// The digits after the point say how many decimals the network has.
+fn parse_decimal(text: &str) -> Result<(Amount, u8), TextReason> {
+    let digits = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    let decimals = u8::try_from(digits).ok().filter(|d| *d <= DECIMALS_MAX).ok_or(FieldError::Decimals)?;
+    Ok((Amount::parse(text, decimals)?, decimals))
 }

@@ -31,7 +31,7 @@ pub enum TextReason {
     #[error("the last line must end with a line feed")]
     Unterminated,
     /// The first line names no kind of text that is known here.
-    #[error("the first line must be holdfast-withdrawal/v1 or holdfast-operator/v1")]
+    #[error("the first line must be holdfast-withdrawal/v1, holdfast-operator/v1 or holdfast-transfer/v1")]
     Header,
     /// Another line than the field that stands here.
     #[error("here must stand \"{name}: \" and a value")]

@@ -4,15 +4,15 @@ use core::fmt;
 
 use super::fields::{ExchangeName, FieldError, Nonce, Seconds};
 use super::reader::{Reader, TextError, TextReason};
-use super::{TextDigest, write_text};
+use super::{TextDigest, parse_decimal, write_text};
 use crate::address::Destination;
-use crate::amount::{Amount, DECIMALS_MAX};
+use crate::amount::Amount;
 use crate::id::{AccountId, AssetSymbol, WithdrawalId};
 
 /// One withdrawal, in full.
 ///
 /// Amounts count the network's own units: a text prints them with exactly `decimals` digits after the point. With more
-/// than [`DECIMALS_MAX`] decimals it prints a text that nothing accepts.
+/// than [`crate::amount::DECIMALS_MAX`] decimals it prints a text that nothing accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WithdrawalText {
     /// The exchange.
@@ -113,13 +113,6 @@ impl WithdrawalText {
             nonce,
         })
     }
-}
-
-/// The digits after the point say how many decimals the network has.
-fn parse_decimal(text: &str) -> Result<(Amount, u8), TextReason> {
-    let digits = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-    let decimals = u8::try_from(digits).ok().filter(|d| *d <= DECIMALS_MAX).ok_or(FieldError::Decimals)?;
-    Ok((Amount::parse(text, decimals)?, decimals))
 }
 
 impl fmt::Display for WithdrawalText {
