@@ -1,4 +1,5 @@
-//! Whose word a message is: customers' signed API requests and operators' signatures, from raw bytes to verdicts.
+//! Whose word a message is: customers' signed API requests, operators' signatures, and the releases, receipts and
+//! statements that Holdfast and the signer give each other, from raw bytes to verdicts.
 //!
 //! This crate proves bytes and nothing else. It reads no clock, draws no randomness and does no IO; whether a
 //! timestamp is fresh, a key revoked, an address of origin permitted or a digest already seen is judged by the core,
@@ -8,6 +9,7 @@ pub mod dialect;
 pub mod encoding;
 pub mod key;
 pub mod operator;
+pub mod release;
 pub mod request;
 
 pub use dialect::{Dialect, SignedRequest, VERIFIER_VERSION, Verified, parse, verify, verify_signature};
