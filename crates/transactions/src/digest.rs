@@ -24,3 +24,13 @@ pub fn outputs_digest<'a>(
     }
     hash.finalize().into()
 }
+
+/// The digest of a Bitcoin transaction: `holdfast/bitcoin-transaction/v1` and a line feed, the transaction without witness, and for
+/// each input the output that it spends and its sighash type.
+pub(crate) fn bitcoin_transaction(unsigned: &[u8], spent: impl Iterator<Item = Vec<u8>>) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(b"holdfast/bitcoin-transaction/v1\n");
+    hash.update(unsigned);
+    spent.for_each(|coin| hash.update(coin));
+    hash.finalize().into()
+}

@@ -53,6 +53,8 @@ errors!(
         TooManyOutputs "too_many_outputs" "the transaction has more than {OUTPUTS_MAX} outputs: split it",
         /// More derivation hints than a single key has.
         TooManyHints "too_many_hints" "an input or output names more derivations than a wallet with single keys has: leave the foreign ones out",
+        /// More fields than any PSBT of this size needs.
+        TooManyFields "too_many_fields" "the PSBT has too many fields: leave out what signing does not need",
         /// One coin spent twice.
         InputDuplicate { input: u32 } "input_duplicate" "input {input} spends the same output as one before it",
         /// A signature is there already.
@@ -64,7 +66,7 @@ errors!(
         /// The previous transaction has no such output.
         PreviousOutput { input: u32 } "previous_transaction_output" "the previous transaction of input {input} has no output of that number",
         /// The spent output is not given.
-        WitnessUtxoMissing { input: u32 } "witness_utxo_missing" "input {input} needs the output that it spends (witness_utxo)",
+        UtxoMissing { input: u32 } "utxo_missing" "input {input} needs the output that it spends (witness_utxo for taproot, otherwise non_witness_utxo)",
         /// Two different claims about the spent output.
         WitnessUtxoDiffers { input: u32 } "witness_utxo_differs" "the witness_utxo of input {input} differs from the output in its previous transaction",
         /// Not a coin of the paying wallet.

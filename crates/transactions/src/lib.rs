@@ -8,13 +8,14 @@ mod bitcoin;
 mod digest;
 mod error;
 mod evm;
+mod psbt;
 #[cfg(test)]
 mod tests;
 mod wallet;
 
 pub use digest::outputs_digest;
 pub use error::{TransactionError, WalletError};
-pub use evm::{EvmFields, evm_parse_signed, evm_signed, evm_unsigned};
+pub use evm::{EvmFields, SignedParts, evm_parse_signed, evm_signed, evm_unsigned};
 pub use wallet::{BitcoinWallet, DESCRIPTORS_MAX, EvmWallet, Wallet};
 
 use holdfast_values::{Amount, ConflictKey, Destination, Network};

@@ -2,9 +2,9 @@
 
 use core::str::FromStr as _;
 
-use bitcoin::bip32::ChildNumber;
+use bitcoin::bip32::{ChildNumber, Xpub};
 use bitcoin::secp256k1::{Secp256k1, VerifyOnly};
-use bitcoin::{NetworkKind, ScriptBuf};
+use bitcoin::{CompressedPublicKey, NetworkKind, ScriptBuf};
 use holdfast_values::network::Family;
 use holdfast_values::{Destination, Network};
 use miniscript::descriptor::{Descriptor, DescriptorPublicKey, Wildcard};
@@ -52,7 +52,8 @@ impl ScriptKind {
 #[derive(Clone, Debug)]
 struct Branch {
     kind: ScriptKind,
-    descriptor: Descriptor<DescriptorPublicKey>,
+    /// The key that the descriptor's `*` derives from.
+    key: Xpub,
 }
 
 /// A wallet of ranged single-key descriptors.
@@ -84,7 +85,7 @@ impl Wallet {
         let secp = Secp256k1::verification_only();
         let mut branches: Vec<Branch> = Vec::with_capacity(descriptors.len());
         for text in descriptors {
-            let branch = branch(network, text)?;
+            let branch = branch(&secp, network, text)?;
             let first = branch.script(&secp, 0).ok_or(WalletError::DescriptorRange)?;
             if branches.iter().any(|other| other.script(&secp, 0).as_ref() == Some(&first)) {
                 return Err(WalletError::DescriptorDuplicate);
@@ -156,12 +157,17 @@ impl BitcoinWallet {
 impl Branch {
     fn script(&self, secp: &Secp256k1<VerifyOnly>, index: u32) -> Option<ScriptBuf> {
         // Hardened indexes have no public derivation.
-        ChildNumber::from_normal_idx(index).ok()?;
-        self.descriptor.derived_descriptor(secp, index).ok().map(|definite| definite.script_pubkey())
+        let index = ChildNumber::from_normal_idx(index).ok()?;
+        let key = CompressedPublicKey(self.key.ckd_pub(secp, index).ok()?.public_key);
+        Some(match self.kind {
+            ScriptKind::Pkh => ScriptBuf::new_p2pkh(&key.pubkey_hash()),
+            ScriptKind::Wpkh => ScriptBuf::new_p2wpkh(&key.wpubkey_hash()),
+            ScriptKind::Tr => ScriptBuf::new_p2tr(secp, key.into(), None),
+        })
     }
 }
 
-fn branch(network: Network, text: &str) -> Result<Branch, WalletError> {
+fn branch(secp: &Secp256k1<VerifyOnly>, network: Network, text: &str) -> Result<Branch, WalletError> {
     if text.len() > DESCRIPTOR_LEN_MAX {
         return Err(WalletError::DescriptorLength);
     }
@@ -188,5 +194,6 @@ fn branch(network: Network, text: &str) -> Result<Branch, WalletError> {
     if main != (network == Network::Bitcoin) {
         return Err(WalletError::DescriptorNetwork);
     }
-    Ok(Branch { kind, descriptor })
+    let key = key.xkey.derive_pub(secp, &key.derivation_path).map_err(|_| WalletError::DescriptorRange)?;
+    Ok(Branch { kind, key })
 }
