@@ -1,9 +1,10 @@
 //! Acts of the exchange's staff that loosen something: what they are called, what their text says, what they need.
 
-use holdfast_values::{AccountId, CaseId, Name, UsdCents};
+use holdfast_values::{AccountId, CaseId, Name, UsdCents, WithdrawalId};
 use minicbor::{Decode, Encode};
 
 use crate::configuration::Configuration;
+use crate::event::SpendRecovered;
 use crate::subject::{OperatorKey, PolicySource, Scope, TokenScopes, TokenSpec};
 
 /// One act. Its text's `act`, `target` and `detail` lines are exactly what [`Act::lines`] gives.
@@ -12,7 +13,8 @@ pub enum Act {
     /// End a halt.
     #[n(0)]
     Resume(#[n(0)] Scope),
-    /// Let a held withdrawal go on; it then spends the bound bucket.
+    /// Let a held withdrawal go on; it then spends the bound bucket. Only in journals of before
+    /// [`Act::ApproveWithdrawal`], whose text says what is approved: no new text can say this.
     #[n(1)]
     ApproveCase(#[n(0)] CaseId),
     /// End the freeze of an account.
@@ -65,6 +67,42 @@ pub enum Act {
     /// Decide by another version of the rules in the code.
     #[n(12)]
     ActivateRules(#[n(0)] u32),
+    /// Let a held withdrawal go on, exactly as its text says; it then spends the bound bucket, here and at the signer.
+    #[n(13)]
+    ApproveWithdrawal {
+        /// Which.
+        #[n(0)]
+        withdrawal: WithdrawalId,
+        /// SHA-256 of its text.
+        #[n(1)]
+        text: Digest,
+    },
+    /// Let a restored journal go on, with a signer's spend records taken in.
+    #[n(14)]
+    BeginEpoch(#[n(0)] Box<EpochStart>),
+}
+
+/// A new epoch, and what one signer remembers.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct EpochStart {
+    /// The epoch that begins.
+    #[n(0)]
+    pub epoch: u64,
+    /// The signer's store.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub store: [u8; 16],
+    /// The signer's counter.
+    #[n(2)]
+    pub counter: u64,
+    /// The signer.
+    #[n(3)]
+    pub signer: Name,
+    /// What it authorised and this journal does not know as paid, from its signed statement.
+    #[n(4)]
+    pub spends: Vec<SpendRecovered>,
+    /// What it will never authorise.
+    #[n(5)]
+    pub voided: Vec<WithdrawalId>,
 }
 
 /// A SHA-256 digest.
@@ -95,9 +133,13 @@ pub enum Required {
 }
 
 /// Name, what it needs and what it is for: the table of `docs/operator-acts.md`.
-pub const ACTS: [(&str, Required, &str); 13] = [
+pub const ACTS: [(&str, Required, &str); 14] = [
     ("resume", Required::Several, "end a halt: target `overall`, `asset:X`, `wallet:X` or `account:X`"),
-    ("approve_case", Required::Several, "let a held withdrawal go on: target the case"),
+    (
+        "approve_withdrawal",
+        Required::Several,
+        "let a held withdrawal go on: target the withdrawal, detail `text=HEX`, the SHA-256 of its text",
+    ),
     ("unfreeze_account", Required::Several, "end an account's freeze: target the account"),
     ("set_tier", Required::Several, "target the account, detail `tier=NAME`"),
     (
@@ -117,6 +159,11 @@ pub const ACTS: [(&str, Required, &str); 13] = [
     ("issue_token", Required::Several, "target the client, detail `scopes=N hash=HEX`"),
     ("confirm_clock", Required::Several, "the clock is right: deadlines and refills go on"),
     ("activate_rules", Required::Several, "detail `version=N`"),
+    (
+        "begin_epoch",
+        Required::Several,
+        "let a restored journal go on: target `epoch:N`, detail `store=HEX counter=N`, those of a signer's statement",
+    ),
 ];
 
 impl Act {
@@ -161,6 +208,13 @@ impl Act {
             }
             Self::ConfirmClock => ("confirm_clock", none(), none(), false),
             Self::ActivateRules(version) => ("activate_rules", none(), format!("version={version}"), false),
+            Self::ApproveWithdrawal { withdrawal, text } => {
+                ("approve_withdrawal", withdrawal.to_string(), format!("text={}", hex(&text.0)), false)
+            }
+            Self::BeginEpoch(start) => {
+                let detail = format!("store={} counter={}", hex(&start.store), start.counter);
+                ("begin_epoch", format!("epoch:{}", start.epoch), detail, false)
+            }
         };
         ActLines { act, target, detail, payload }
     }
@@ -169,7 +223,10 @@ impl Act {
     pub fn parse(act: &str, target: &str, detail: &str) -> Option<Self> {
         let parsed = match act {
             "resume" => Self::Resume(parse_scope(target)?),
-            "approve_case" => Self::ApproveCase(target.parse().ok()?),
+            "approve_withdrawal" => Self::ApproveWithdrawal {
+                withdrawal: target.parse().ok()?,
+                text: Digest(unhex(detail.strip_prefix("text=")?)?),
+            },
             "unfreeze_account" => Self::UnfreezeAccount(target.parse().ok()?),
             "set_tier" => Self::SetTier {
                 account: target.parse().ok()?,
@@ -271,7 +328,7 @@ mod tests {
             Act::Resume(Scope::Asset("BTC".parse().unwrap())),
             Act::Resume(Scope::Wallet(name.clone())),
             Act::Resume(Scope::Account(account.clone())),
-            Act::ApproveCase(CaseId(7)),
+            Act::ApproveWithdrawal { withdrawal: WithdrawalId(7), text: Digest([7; 32]) },
             Act::UnfreezeAccount(account.clone()),
             Act::SetTier { account: account.clone(), tier: name.clone() },
             Act::SetLimits { account, usd_cents_24h: Some(UsdCents(5)), usd_cents_30d: None },

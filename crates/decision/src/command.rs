@@ -5,12 +5,14 @@
 //! No secret and nothing that identifies a person may stand in a command, except sealed under the account's data key.
 
 use holdfast_values::{
-    AccountId, Amount, AssetSymbol, Destination, Fingerprint, Micros, Name, Timestamp, UsdCents, WithdrawalId,
+    AccountId, Amount, AssetSymbol, ConflictKey, Destination, Fingerprint, Micros, Name, Network, ReleaseId,
+    Timestamp, UsdCents, WithdrawalId,
 };
 use minicbor::{Decode, Encode};
 
-use crate::acts::Act;
+use crate::acts::{Act, Digest};
 use crate::configuration::Configuration;
+use crate::event::Approval;
 
 pub use crate::subject::{OperatorKey, PolicySource, Scope, TokenScopes, TokenSpec};
 
@@ -215,6 +217,168 @@ pub enum Command {
         #[n(1)]
         by: Name,
     },
+    /// May this transaction be signed?
+    #[n(23)]
+    ProposeTransaction(#[n(0)] Box<ProposeTransaction>),
+    /// What a signer vouches for, verified at the edge.
+    #[n(24)]
+    RecordReceipt(#[n(0)] Box<RecordReceipt>),
+    /// What a chain shows, under a token of its own.
+    #[n(25)]
+    RecordObservation(#[n(0)] Box<Observation>),
+}
+
+/// A transaction as it would be signed, read at the edge from its final bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ProposeTransaction {
+    /// Minted at intake.
+    #[n(0)]
+    pub release: ReleaseId,
+    /// Who is to sign.
+    #[n(1)]
+    pub signer: Name,
+    /// Whose coins.
+    #[n(2)]
+    pub wallet: Name,
+    /// Where.
+    #[n(3)]
+    pub network: Network,
+    /// The transaction's digest.
+    #[n(4)]
+    pub transaction: Digest,
+    /// What it spends, in order.
+    #[n(5)]
+    pub spends: Vec<ConflictKey>,
+    /// Everything that it pays, in order.
+    #[n(6)]
+    pub outputs: Vec<ProposedOutput>,
+    /// Digest of the outputs, as observations carry it.
+    #[n(7)]
+    pub outputs_digest: Digest,
+    /// What it costs at most, in the network's own units.
+    #[n(8)]
+    pub fee: Amount,
+    /// The withdrawals that it claims to pay.
+    #[n(9)]
+    pub withdrawals: Vec<WithdrawalId>,
+    /// The internal transfer that it claims to be instead.
+    #[n(10)]
+    pub transfer: Option<Box<Approval>>,
+    /// Which reader read the bytes.
+    #[n(11)]
+    pub reader: u16,
+}
+
+/// One output.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ProposedOutput {
+    /// Who is paid.
+    #[n(0)]
+    pub destination: Destination,
+    /// The configured wallet whose own address that is.
+    #[n(1)]
+    pub own: Option<Name>,
+    /// The token's contract; `None`: the network's own coin.
+    #[n(2)]
+    pub contract: Option<Box<str>>,
+    /// In the network's own units.
+    #[n(3)]
+    pub amount: Amount,
+}
+
+/// A signer's receipt.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct RecordReceipt {
+    /// Who signed it.
+    #[n(0)]
+    pub signer: Name,
+    /// For which exchange.
+    #[n(1)]
+    pub exchange: String,
+    /// In which epoch.
+    #[n(2)]
+    pub epoch: u64,
+    /// How much the signer has authorised and voided so far.
+    #[n(3)]
+    pub counter: u64,
+    /// What it says.
+    #[n(4)]
+    pub what: ReceiptOutcome,
+    /// The receipt itself, as evidence.
+    #[cbor(n(5), with = "minicbor::bytes")]
+    pub receipt: Vec<u8>,
+}
+
+/// What a receipt says.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum ReceiptOutcome {
+    /// The sighashes of this transaction were handed out.
+    #[n(0)]
+    Authorised {
+        /// Whose coins.
+        #[n(0)]
+        wallet: Name,
+        /// Where.
+        #[n(1)]
+        network: Network,
+        /// Which.
+        #[n(2)]
+        transaction: Digest,
+        /// What it spends.
+        #[n(3)]
+        spends: Vec<ConflictKey>,
+    },
+    /// This withdrawal was never authorised and never will be.
+    #[n(1)]
+    Voided {
+        /// Which.
+        #[n(0)]
+        withdrawal: WithdrawalId,
+    },
+}
+
+/// A transaction that spends a watched wallet's coins, as a node shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Observation {
+    /// Whose coins.
+    #[n(0)]
+    pub wallet: Name,
+    /// Where.
+    #[n(1)]
+    pub network: Network,
+    /// Its id on the chain, for people; nothing is matched by it alone.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub chain_id: [u8; 32],
+    /// What it spends of the wallet, in order.
+    #[n(3)]
+    pub spends: Vec<ConflictKey>,
+    /// Digest of its outputs.
+    #[n(4)]
+    pub outputs: Digest,
+    /// Where it stands.
+    #[n(5)]
+    pub status: ChainStatus,
+    /// How many blocks deep; zero unless included or failed.
+    #[n(6)]
+    pub confirmations: u32,
+}
+
+/// What a node says of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum ChainStatus {
+    /// It waits for a block.
+    #[n(0)]
+    Pending,
+    /// A block holds it.
+    #[n(1)]
+    Included,
+    /// A block holds it, and it failed.
+    #[n(2)]
+    Failed,
+    /// It was seen before and is gone.
+    #[n(3)]
+    Vanished,
 }
 
 /// The first record: who may say what, what there is, and the policy.

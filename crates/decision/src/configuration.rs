@@ -2,7 +2,7 @@
 //!
 //! A configuration enters in the first record and is replaced as a whole by an operator's act (`configure`).
 
-use holdfast_values::{Amount, AssetSpec, Micros, Name, Network, UsdCents, time};
+use holdfast_values::{Amount, AssetSpec, Family, Micros, Name, Network, UsdCents, time};
 use minicbor::{Decode, Encode};
 
 /// The three classes of outflow, by how well somebody vouches for it.
@@ -93,6 +93,58 @@ pub struct WalletConfiguration {
     /// In US dollar cents.
     #[n(1)]
     pub buckets: BucketSpecs,
+    /// What it is on each network that it pays on; without an entry nothing can be released there.
+    #[n(2)]
+    pub chains: Option<Vec<WalletChain>>,
+}
+
+impl WalletConfiguration {
+    /// What it is on a network.
+    pub fn on(&self, network: Network) -> Option<&WalletChain> {
+        self.chains.iter().flatten().find(|chain| chain.network == network)
+    }
+}
+
+/// A wallet on one network: whose coins it spends, and what its transactions may cost.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct WalletChain {
+    /// Which network.
+    #[n(0)]
+    pub network: Network,
+    /// Whose coins.
+    #[n(1)]
+    pub source: WalletSource,
+    /// The most that one transaction may cost, in the network's own units (satoshi, wei).
+    #[n(2)]
+    pub fee_max: Amount,
+    /// What all transactions together may cost, in the same units.
+    #[n(3)]
+    pub fee_bucket: BucketSpec,
+    /// From so many confirmations on a transaction is final.
+    #[n(4)]
+    pub confirmations_final: u32,
+}
+
+/// What a wallet's coins lie under. Checked where transactions are read; here it is text.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum WalletSource {
+    /// Output descriptors with public keys (BIP-380).
+    #[n(0)]
+    Descriptors(#[n(0)] Vec<String>),
+    /// One account's address.
+    #[n(1)]
+    Address(#[n(0)] String),
+}
+
+/// A signer that Holdfast addresses releases to.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct SignerConfiguration {
+    /// Its name: the release's audience.
+    #[n(0)]
+    pub name: Name,
+    /// The Ed25519 public key of its receipts.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub receipt_key: [u8; 32],
 }
 
 /// What accounts of a tier may withdraw.
@@ -151,7 +203,15 @@ pub struct Parameters {
     /// How many operators must sign what loosens; never fewer than two.
     #[n(12)]
     pub loosening_signatures: u32,
+    /// For how long a release is good; absent: [`RELEASE_LIFETIME`].
+    #[n(13)]
+    pub release_lifetime: Option<Micros>,
 }
+
+/// For how long a release is good unless the configuration says otherwise.
+pub const RELEASE_LIFETIME: Micros = time::MINUTE;
+/// The longest that a release may be good.
+pub const RELEASE_LIFETIME_MAX: Micros = 10 * time::MINUTE;
 
 impl Default for Parameters {
     fn default() -> Self {
@@ -169,6 +229,7 @@ impl Default for Parameters {
             small_usd_cents: UsdCents(100_000),
             small_account_age: 30 * time::DAY,
             loosening_signatures: 2,
+            release_lifetime: None,
         }
     }
 }
@@ -191,6 +252,9 @@ pub struct Configuration {
     /// Times, shares and thresholds.
     #[n(4)]
     pub parameters: Parameters,
+    /// At most [`SIGNERS_MAX`].
+    #[n(5)]
+    pub signers: Option<Vec<SignerConfiguration>>,
 }
 
 /// The most assets.
@@ -199,6 +263,12 @@ pub const ASSETS_MAX: usize = 1_000;
 pub const WALLETS_MAX: usize = 1_000;
 /// The most tiers.
 pub const TIERS_MAX: usize = 100;
+/// The most signers.
+pub const SIGNERS_MAX: usize = 16;
+/// The most networks of one wallet.
+pub const CHAINS_MAX: usize = 16;
+/// The most descriptors of one wallet on one network.
+pub const DESCRIPTORS_MAX: usize = 8;
 /// The largest bucket: levels are kept in 1/3600 of a unit, and the product must fit 128 bits.
 pub const BUCKET_SIZE_MAX: u128 = u128::MAX / 3_600_000;
 
@@ -226,6 +296,16 @@ pub enum ConfigurationError {
     Asset {
         /// Which.
         asset: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A wallet cannot be on a network as it says.
+    #[error("wallet {wallet} on {network}: {problem}")]
+    Chain {
+        /// Which wallet.
+        wallet: String,
+        /// On which network.
+        network: Network,
         /// What is wrong.
         problem: String,
     },
@@ -262,6 +342,7 @@ impl Configuration {
             ("assets", self.assets.len(), ASSETS_MAX),
             ("wallets", self.wallets.len(), WALLETS_MAX),
             ("tiers", self.tiers.len(), TIERS_MAX),
+            ("signers", self.signers.as_ref().map_or(0, Vec::len), SIGNERS_MAX),
         ] {
             if count > max {
                 return Err(ConfigurationError::TooMany { what, max });
@@ -269,6 +350,10 @@ impl Configuration {
         }
         unique("wallet", self.wallets.iter().map(|wallet| wallet.name.as_str()))?;
         unique("tier", self.tiers.iter().map(|tier| tier.name.as_str()))?;
+        unique("signer", self.signers.iter().flatten().map(|signer| signer.name.as_str()))?;
+        for wallet in &self.wallets {
+            validate_chains(wallet)?;
+        }
         unique("asset", self.assets.iter().map(|asset| asset.spec.symbol.as_str()))?;
         for asset in &self.assets {
             self.validate_asset(asset)?;
@@ -364,6 +449,12 @@ impl Parameters {
                 });
             }
         }
+        if self.release_lifetime.is_some_and(|span| !(time::SECOND..=RELEASE_LIFETIME_MAX).contains(&span)) {
+            return Err(ConfigurationError::Parameter {
+                name: "release_lifetime",
+                expected: "1 second to 10 minutes",
+            });
+        }
         let shares = [
             ("price_move_permille", self.price_move_permille),
             ("account_share_permille", self.account_share_permille),
@@ -379,6 +470,40 @@ impl Parameters {
         }
         Ok(())
     }
+}
+
+fn validate_chains(wallet: &WalletConfiguration) -> Result<(), ConfigurationError> {
+    let chains = wallet.chains.as_deref().unwrap_or_default();
+    if chains.len() > CHAINS_MAX {
+        return Err(ConfigurationError::TooMany { what: "networks of a wallet", max: CHAINS_MAX });
+    }
+    unique("network of a wallet", chains.iter().map(|chain| chain.network.name()))?;
+    for chain in chains {
+        let problem = |problem: &str| ConfigurationError::Chain {
+            wallet: wallet.name.to_string(),
+            network: chain.network,
+            problem: problem.to_owned(),
+        };
+        let fits = match (&chain.source, chain.network.family()) {
+            (WalletSource::Descriptors(list), Family::Bitcoin) => {
+                (1..=DESCRIPTORS_MAX).contains(&list.len()) && list.iter().all(|text| text.len() <= 512)
+            }
+            (WalletSource::Address(text), Family::Evm) => text.len() <= 64,
+            _ => false,
+        };
+        if !fits {
+            return Err(problem("a Bitcoin wallet has 1 to 8 descriptors, an EVM wallet one address"));
+        }
+        let spec = chain.fee_bucket;
+        let largest = spec.size.base_units().max(spec.refill_per_hour.base_units());
+        if largest.max(chain.fee_max.base_units()) > BUCKET_SIZE_MAX || chain.fee_max.is_zero() {
+            return Err(problem("fee_max and its bucket must be more than nothing and within limits"));
+        }
+        if !(1..=10_000).contains(&chain.confirmations_final) {
+            return Err(problem("confirmations_final must be 1 to 10000"));
+        }
+    }
+    Ok(())
 }
 
 fn unique<'a>(what: &'static str, names: impl Iterator<Item = &'a str>) -> Result<(), ConfigurationError> {

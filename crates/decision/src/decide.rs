@@ -115,7 +115,7 @@ fn dispatch(state: &State, at: Timestamp, command: &Command, out: &mut Events) -
         Command::SetPrices { prices } => set_prices(state, prices, out)?,
         Command::RequestWithdrawal(request) => request_withdrawal(state, at, request, out)?,
         Command::CancelWithdrawal { account, withdrawal } => {
-            own_withdrawal(state, account, *withdrawal)?;
+            not_released(own_withdrawal(state, account, *withdrawal)?)?;
             out.push(Event::WithdrawalCancelled { withdrawal: *withdrawal });
         }
         Command::ReportOneTimeCode { account, withdrawal } => {
@@ -136,8 +136,15 @@ fn dispatch(state: &State, at: Timestamp, command: &Command, out: &mut Events) -
             }
             out.push(Event::TokenRevoked(client.clone()));
         }
+        Command::ProposeTransaction(proposed) => crate::release::propose(state, at, proposed, out)?,
+        Command::RecordReceipt(receipt) => crate::observe::receipt(state, receipt, out)?,
+        Command::RecordObservation(observation) => crate::observe::observe(state, observation, out)?,
     }
     Ok(())
+}
+
+fn not_released(open: &Withdrawal) -> Answer {
+    if open.released.is_some() { Err(Refusal::AlreadyReleased.into()) } else { Ok(()) }
 }
 
 fn account_of(state: &State, account: &AccountId) -> Result<AccountIndex, Refused> {
@@ -335,6 +342,7 @@ fn report_one_time_code(
 
 fn deny(state: &State, withdrawal: WithdrawalId, by: &Name, out: &mut Events) -> Answer {
     let open = state.withdrawal(withdrawal).ok_or(Refusal::WithdrawalUnknown)?;
+    not_released(open)?;
     let reason = Reason::new(Cause::DeniedByStaff, Severity::Deny, format!("by {by}"), "-");
     let mut decision = open.decision.clone();
     decision.severity = Severity::Deny;
@@ -369,7 +377,7 @@ fn tick(state: &State, at: Timestamp, out: &mut Events) {
 }
 
 fn check_again(state: &State, at: Timestamp, id: WithdrawalId, out: &mut Events) {
-    let Some(open) = state.withdrawal(id) else { return };
+    let Some(open) = state.withdrawal(id).filter(|open| open.released.is_none()) else { return };
     if open.request.not_after <= at {
         out.push(Event::WithdrawalExpired { withdrawal: id });
         return;

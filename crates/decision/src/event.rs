@@ -3,16 +3,19 @@
 //! Events are journaled: a variant or a field number is never reused, and a changed meaning gets a new variant.
 
 use holdfast_policy::Factor;
-use holdfast_values::{AccountId, Amount, Destination, Fingerprint, Name, Timestamp, UsdCents, WithdrawalId};
+use holdfast_values::{
+    AccountId, Amount, ConflictKey, Destination, Fingerprint, Name, Network, ReleaseId, Timestamp,
+    TransferId, UsdCents, WithdrawalId,
+};
 use minicbor::{Decode, Encode};
 
 use crate::acts::Digest;
 use crate::command::{
-    Evidence, Idempotency, ImportedAccount, Initialise, OperatorKey, PolicySource, Scope, Scopes,
-    SecurityChange, TokenSpec,
+    Evidence, Idempotency, ImportedAccount, Initialise, OperatorKey, OperatorSignature, PolicySource, Scope,
+    Scopes, SecurityChange, TokenSpec,
 };
 use crate::configuration::{Class, Configuration};
-use crate::reason::{Reason, Refusal, Severity};
+use crate::reason::{Drop, Reason, Refusal, Severity};
 
 /// An account's dense number inside State: accounts are numbered in the order of their first record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -360,6 +363,309 @@ pub enum Event {
         #[n(0)]
         until: Timestamp,
     },
+    /// Operators let this very text go on; their signatures travel in its release.
+    #[n(44)]
+    WithdrawalApproved {
+        /// Which withdrawal.
+        #[n(0)]
+        withdrawal: WithdrawalId,
+        /// How many operators signed.
+        #[n(1)]
+        operators: u8,
+        /// What they signed, and their signatures.
+        #[n(2)]
+        approval: Box<Approval>,
+    },
+    /// A signer may sign this transaction, once.
+    #[n(45)]
+    TransactionReleased(#[n(0)] Box<TransactionReleased>),
+    /// A proposed transaction was not released: these must be left out of the next.
+    #[n(46)]
+    ReleaseDropped {
+        /// Which, and why.
+        #[n(0)]
+        dropped: Vec<Dropped>,
+    },
+    /// Where a released withdrawal stands on its way.
+    #[n(47)]
+    WithdrawalMoved {
+        /// Which.
+        #[n(0)]
+        withdrawal: WithdrawalId,
+        /// Where it stands now.
+        #[n(1)]
+        status: Status,
+        /// Through which transaction, if through one.
+        #[n(2)]
+        transaction: Option<Digest>,
+    },
+    /// Its transaction is final: it arrived, and is done with.
+    #[n(48)]
+    WithdrawalPaid {
+        /// Which.
+        #[n(0)]
+        withdrawal: WithdrawalId,
+        /// By which transaction.
+        #[n(1)]
+        transaction: Digest,
+    },
+    /// What a chain shows of a released transaction.
+    #[n(49)]
+    TransactionObserved {
+        /// Which.
+        #[n(0)]
+        transaction: Digest,
+        /// Where it stands.
+        #[n(1)]
+        standing: Standing,
+        /// How many blocks deep.
+        #[n(2)]
+        confirmations: u32,
+        /// Its id on the chain.
+        #[cbor(n(3), with = "minicbor::bytes")]
+        chain_id: [u8; 32],
+    },
+    /// A chain shows what cannot be: the wallet stops.
+    #[n(50)]
+    ChainAlarm {
+        /// What.
+        #[n(0)]
+        alarm: Alarm,
+        /// Whose coins.
+        #[n(1)]
+        wallet: WalletIndex,
+        /// Where.
+        #[n(2)]
+        network: Network,
+        /// The transaction's id on the chain, or the digest that a receipt names.
+        #[cbor(n(3), with = "minicbor::bytes")]
+        transaction: [u8; 32],
+        /// What it spends.
+        #[n(4)]
+        spends: Vec<ConflictKey>,
+    },
+    /// A signer said what it did.
+    #[n(51)]
+    ReceiptRecorded {
+        /// Which signer.
+        #[n(0)]
+        signer: Name,
+        /// How much it has authorised and voided so far.
+        #[n(1)]
+        counter: u64,
+        /// The transaction that it authorised.
+        #[n(2)]
+        transaction: Option<Digest>,
+    },
+    /// A restored journal goes on, after a signer's spend records were taken in.
+    #[n(52)]
+    EpochBegun {
+        /// Which.
+        #[n(0)]
+        epoch: u64,
+        /// Whose records.
+        #[n(1)]
+        signer: Name,
+        /// The signer's counter in them.
+        #[n(2)]
+        counter: u64,
+    },
+    /// A signer's record of a payment that this journal does not know as released.
+    #[n(53)]
+    SpendRecovered(#[n(0)] Box<SpendRecovered>),
+}
+
+/// What operators signed to let a withdrawal go on.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Approval {
+    /// The `holdfast-operator/v1` text, to the letter.
+    #[n(0)]
+    pub text: String,
+    /// Its signatures.
+    #[n(1)]
+    pub signatures: Vec<OperatorSignature>,
+}
+
+/// A transaction that may be signed.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct TransactionReleased {
+    /// The release's id.
+    #[n(0)]
+    pub release: ReleaseId,
+    /// For which signer.
+    #[n(1)]
+    pub signer: Name,
+    /// Who pays.
+    #[n(2)]
+    pub wallet: WalletIndex,
+    /// Where.
+    #[n(3)]
+    pub network: Network,
+    /// The transaction's digest.
+    #[n(4)]
+    pub transaction: Digest,
+    /// What it spends, in order.
+    #[n(5)]
+    pub spends: Vec<ConflictKey>,
+    /// Digest of its outputs, as observations carry it.
+    #[n(6)]
+    pub outputs: Digest,
+    /// What it costs at most, in the network's own units.
+    #[n(7)]
+    pub fee: Amount,
+    /// What it pays.
+    #[n(8)]
+    pub withdrawals: Vec<WithdrawalId>,
+    /// The internal transfer that it is instead.
+    #[n(9)]
+    pub transfer: Option<Box<TransferReleased>>,
+    /// The release is good from here ...
+    #[n(10)]
+    pub not_before: Timestamp,
+    /// ... to here.
+    #[n(11)]
+    pub expires: Timestamp,
+}
+
+/// An internal transfer that may be signed.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct TransferReleased {
+    /// Its id.
+    #[n(0)]
+    pub transfer: TransferId,
+    /// Its text, and operators' signatures where it pays somebody else.
+    #[n(1)]
+    pub approval: Approval,
+    /// What it pays outside the wallets: asset, base units, and their value.
+    #[n(2)]
+    pub external: Option<(AssetIndex, Amount, UsdCents)>,
+}
+
+/// A withdrawal that a proposed transaction may not pay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Dropped {
+    /// Which.
+    #[n(0)]
+    pub withdrawal: WithdrawalId,
+    /// Why.
+    #[n(1)]
+    pub why: Drop,
+}
+
+/// Where a released transaction stands on its chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Standing {
+    /// Nobody has seen it.
+    #[n(0)]
+    Unseen,
+    /// A node keeps it for a block.
+    #[n(1)]
+    Pending,
+    /// A block holds it.
+    #[n(2)]
+    Included,
+    /// A block holds it, and it failed.
+    #[n(3)]
+    Failed,
+    /// It was seen and is gone.
+    #[n(4)]
+    Vanished,
+    /// It is final.
+    #[n(5)]
+    Final,
+    /// It can never be: what it spends is spent for good, or its signer voided it.
+    #[n(6)]
+    Dead,
+}
+
+impl Standing {
+    /// As answers carry it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unseen => "unseen",
+            Self::Pending => "pending",
+            Self::Included => "included",
+            Self::Failed => "failed",
+            Self::Vanished => "vanished",
+            Self::Final => "final",
+            Self::Dead => "dead",
+        }
+    }
+
+    /// True if nothing more can come of it.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Final | Self::Dead)
+    }
+}
+
+/// What a chain or a signer shows that cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Alarm {
+    /// A wallet's coins were spent by a transaction that was never released.
+    #[n(0)]
+    UnknownSpend,
+    /// A final transaction is final no more.
+    #[n(1)]
+    DeepReorganisation,
+    /// A signer authorised what was never released.
+    #[n(2)]
+    UnknownAuthorisation,
+}
+
+impl Alarm {
+    /// As answers carry it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UnknownSpend => "unknown_spend",
+            Self::DeepReorganisation => "deep_reorganisation",
+            Self::UnknownAuthorisation => "unknown_authorisation",
+        }
+    }
+}
+
+/// A payment that a signer remembers and the restored journal does not.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct SpendRecovered {
+    /// Which withdrawal.
+    #[n(0)]
+    pub withdrawal: WithdrawalId,
+    /// Its text, as the signer recorded it.
+    #[n(1)]
+    pub intent: String,
+    /// Its destination, as a key.
+    #[n(2)]
+    pub fingerprint: Fingerprint,
+    /// The signer.
+    #[n(3)]
+    pub signer: Name,
+    /// Who paid.
+    #[n(4)]
+    pub wallet: WalletIndex,
+    /// Where.
+    #[n(5)]
+    pub network: Network,
+    /// The transactions that may pay it.
+    #[n(6)]
+    pub transactions: Vec<RecoveredTransaction>,
+    /// It is not among the open withdrawals of this journal.
+    #[n(7)]
+    pub is_lost: bool,
+}
+
+/// A transaction that a signer authorised.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct RecoveredTransaction {
+    /// Its digest.
+    #[n(0)]
+    pub transaction: Digest,
+    /// What it spends.
+    #[n(1)]
+    pub spends: Vec<ConflictKey>,
+    /// Digest of its outputs, if known.
+    #[n(2)]
+    pub outputs: Option<Digest>,
 }
 
 /// The facts of a new withdrawal.
@@ -493,11 +799,29 @@ pub enum Status {
     /// It was not released in time.
     #[n(6)]
     Expired,
+    /// A signer may sign a transaction that pays it: time alone gives nothing back from here on.
+    #[n(7)]
+    Released,
+    /// A chain's nodes know a transaction that pays it.
+    #[n(8)]
+    Broadcast,
+    /// A block holds one; final once there are enough blocks above.
+    #[n(9)]
+    Confirmed,
+    /// A signer vouches that it never authorised it and never will.
+    #[n(10)]
+    Voided,
+    /// A conflicting transaction that does not pay it is final.
+    #[n(11)]
+    Replaced,
+    /// Its transaction is final and failed.
+    #[n(12)]
+    Failed,
 }
 
 impl Status {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 13] = [
         Self::AwaitingApproval,
         Self::Dwelling,
         Self::Held,
@@ -505,6 +829,12 @@ impl Status {
         Self::Denied,
         Self::Cancelled,
         Self::Expired,
+        Self::Released,
+        Self::Broadcast,
+        Self::Confirmed,
+        Self::Voided,
+        Self::Replaced,
+        Self::Failed,
     ];
 
     /// As answers carry it.
@@ -517,12 +847,26 @@ impl Status {
             Self::Denied => "denied",
             Self::Cancelled => "cancelled",
             Self::Expired => "expired",
+            Self::Released => "released",
+            Self::Broadcast => "broadcast",
+            Self::Confirmed => "confirmed",
+            Self::Voided => "voided",
+            Self::Replaced => "replaced",
+            Self::Failed => "failed",
         }
     }
 
-    /// True if nothing can follow.
+    /// True if nothing can follow. (`confirmed` can be reorganised until the journal says that it is paid.)
     pub const fn is_final(self) -> bool {
-        matches!(self, Self::Denied | Self::Cancelled | Self::Expired)
+        matches!(
+            self,
+            Self::Denied | Self::Cancelled | Self::Expired | Self::Voided | Self::Replaced | Self::Failed
+        )
+    }
+
+    /// True if a signer may have signed: only a chain or the signer itself takes it back.
+    pub const fn is_released(self) -> bool {
+        matches!(self, Self::Released | Self::Broadcast | Self::Confirmed)
     }
 }
 

@@ -158,7 +158,24 @@ pub fn evolve(state: &mut State, at: Timestamp, event: &Event) {
             }
         }
         Event::Trimmed { until } => state.trim(*until),
-        Event::SnapshotRecorded { .. } | Event::Refused { .. } | Event::Repeated { .. } => {}
+        Event::WithdrawalApproved { withdrawal, operators, approval } => {
+            if let Some(withdrawal) = state.withdrawals.get_mut(withdrawal) {
+                withdrawal.operators = *operators;
+                withdrawal.approval = Some(approval.clone());
+            }
+        }
+        Event::TransactionReleased(_)
+        | Event::WithdrawalMoved { .. }
+        | Event::WithdrawalPaid { .. }
+        | Event::TransactionObserved { .. }
+        | Event::ChainAlarm { .. }
+        | Event::ReceiptRecorded { .. }
+        | Event::EpochBegun { .. }
+        | Event::SpendRecovered(_) => state.evolve_ledger(at, event),
+        Event::SnapshotRecorded { .. }
+        | Event::Refused { .. }
+        | Event::Repeated { .. }
+        | Event::ReleaseDropped { .. } => {}
     }
 }
 
@@ -235,6 +252,15 @@ impl State {
             resize(&mut self.overall, &configuration.overall, now, &old);
         } else {
             self.overall = Buckets::full(&configuration.overall, now);
+        }
+        if let Some(ledger) = &mut self.ledger {
+            for ((wallet, network), bucket) in &mut ledger.fees {
+                let chain =
+                    configuration.wallets.get(usize::from(wallet.0)).and_then(|wallet| wallet.on(*network));
+                if let Some(chain) = chain {
+                    bucket.resize(chain.fee_bucket, now, &old);
+                }
+            }
         }
         self.configuration = configuration.clone();
         self.wake_lanes(at);
@@ -365,6 +391,8 @@ impl State {
             reserved: None,
             queued: None,
             request,
+            approval: None,
+            released: None,
         };
         self.checks.insert((withdrawal.next_check, id));
         self.open_by_account.insert((withdrawal.request.account, id));
@@ -438,7 +466,9 @@ impl State {
     }
 
     fn check_at(&mut self, id: WithdrawalId, next: Timestamp) {
-        if let Some(withdrawal) = self.withdrawals.get_mut(&id) {
+        if let Some(withdrawal) = self.withdrawals.get_mut(&id)
+            && withdrawal.released.is_none()
+        {
             self.checks.remove(&(withdrawal.next_check, id));
             withdrawal.next_check = next;
             self.checks.insert((next, id));
@@ -448,10 +478,9 @@ impl State {
     /// What waits for nothing but a person is not looked at again by itself.
     fn recheck(&mut self, at: Timestamp, ids: Vec<WithdrawalId>) {
         for id in ids {
-            let due = self
-                .withdrawals
-                .get(&id)
-                .is_some_and(|withdrawal| withdrawal.status() != Status::Held && withdrawal.next_check > at);
+            let due = self.withdrawals.get(&id).is_some_and(|open| {
+                open.released.is_none() && open.status() != Status::Held && open.next_check > at
+            });
             if due {
                 self.check_at(id, at);
             }
@@ -491,7 +520,7 @@ impl State {
     }
 
     /// A withdrawal leaves State: its windows, its buckets and its place in line are given back, once.
-    fn close(&mut self, at: Timestamp, id: WithdrawalId) {
+    pub(crate) fn close(&mut self, at: Timestamp, id: WithdrawalId) {
         self.give_back(at, id);
         self.unqueue(id);
         let Some(withdrawal) = self.withdrawals.remove(&id) else { return };
@@ -512,7 +541,7 @@ impl State {
         spend(self.overall.of_mut(class), usd);
     }
 
-    fn reserve(&mut self, at: Timestamp, id: WithdrawalId, class: Class) {
+    pub(crate) fn reserve(&mut self, at: Timestamp, id: WithdrawalId, class: Class) {
         let now = self.refill_time(at);
         let parameters = self.configuration.parameters;
         let Some(withdrawal) = self.withdrawals.get_mut(&id) else { return };
@@ -549,7 +578,7 @@ impl State {
         }
     }
 
-    fn unqueue(&mut self, id: WithdrawalId) {
+    pub(crate) fn unqueue(&mut self, id: WithdrawalId) {
         let Some(withdrawal) = self.withdrawals.get_mut(&id) else { return };
         let Some(turn) = withdrawal.queued.take() else { return };
         let amount = withdrawal.request.amount;
@@ -602,6 +631,9 @@ impl State {
                 buckets.of_mut(class).trim(now, &parameters);
             }
         }
+        if let Some(ledger) = &mut self.ledger {
+            ledger.trim(until);
+        }
         self.trim_at = until.plus(TRIM_EVERY);
     }
 
@@ -611,6 +643,7 @@ impl State {
             || !self.idempotency_until.is_empty()
             || !self.used_texts.is_empty()
             || !self.destinations.is_empty()
+            || self.ledger.as_ref().is_some_and(|ledger| ledger.has_memory())
     }
 }
 

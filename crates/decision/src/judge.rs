@@ -208,10 +208,27 @@ fn ladder(state: &State, at: Timestamp, subject: &Subject<'_>) -> Option<Reason>
             "still in the address book",
         ));
     }
+    if let Some(paid) = paid_before(state, subject) {
+        let observed = format!("{paid} of before the restore paid the same");
+        return Some(Reason::new(Cause::MayBePaid, Severity::Hold, observed, "nothing of the kind"));
+    }
     if quote(state, subject.asset, at).is_none() {
         return Some(Reason::new(Cause::PriceUnknown, Severity::Hold, "no price in 24 hours", "a price"));
     }
     None
+}
+
+/// The same payment, which a signer remembers and this journal has lost.
+fn paid_before(state: &State, subject: &Subject<'_>) -> Option<WithdrawalId> {
+    let lost = &state.ledger.as_ref()?.lost;
+    let symbol = &state.configuration().assets.get(usize::from(subject.asset.0))?.spec.symbol;
+    let same = lost.iter().find(|(_, lost)| {
+        lost.account == subject.account.id
+            && lost.asset == *symbol
+            && lost.destination == subject.fingerprint
+            && lost.amount == subject.amount
+    });
+    same.map(|(id, _)| *id)
 }
 
 fn api_ladder(state: &State, at: Timestamp, subject: &Subject<'_>, evidence: &ApiEvidence) -> Option<Reason> {

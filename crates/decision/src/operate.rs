@@ -2,9 +2,9 @@
 
 use holdfast_values::{CaseId, Micros, OperatorText, Timestamp, WithdrawalId, time};
 
-use crate::acts::{Act, Required};
-use crate::command::OperatorAct;
-use crate::event::{Event, Events, Status};
+use crate::acts::{Act, Digest, EpochStart, Required};
+use crate::command::{OperatorAct, OperatorKey};
+use crate::event::{Approval, Event, Events, Status};
 use crate::judge::{Subject, judge};
 use crate::reason::Refusal;
 use crate::refuse::{Answer, Refused, check_policy, known_scope};
@@ -36,7 +36,7 @@ pub(crate) fn operate(state: &State, at: Timestamp, signed: &OperatorAct, out: &
         return Err(Refusal::TextNotNow.into());
     }
     let nonce = text.nonce.0;
-    if state.used_texts.contains_key(&crate::acts::Digest(nonce)) {
+    if state.used_texts.contains_key(&Digest(nonce)) {
         return Err(Refusal::TextUsed.into());
     }
     let signers = count_signers(state, at, signed);
@@ -51,16 +51,22 @@ pub(crate) fn operate(state: &State, at: Timestamp, signed: &OperatorAct, out: &
         return Err(Refused(Refusal::SignaturesInsufficient, detail));
     }
     out.push(Event::ActAccepted { nonce, not_after: until });
-    perform(state, at, &signed.act, signers, out)
+    perform(state, at, signed, signers, out)
 }
 
 /// Different operators, each with the key enrolled now and past its ageing.
 fn count_signers(state: &State, at: Timestamp, signed: &OperatorAct) -> u32 {
+    count_signatures(state, at, signed.signatures.iter().map(|signature| &signature.operator))
+}
+
+/// Of these, the different operators, each with the key enrolled now and past its ageing.
+pub(crate) fn count_signatures<'a>(
+    state: &State,
+    at: Timestamp,
+    signers: impl Iterator<Item = &'a OperatorKey>,
+) -> u32 {
     let ageing = state.configuration().parameters.operator_ageing;
-    let mut names: Vec<_> = signed
-        .signatures
-        .iter()
-        .map(|signature| &signature.operator)
+    let mut names: Vec<_> = signers
         .filter(|signer| {
             state.operators.get(&signer.name).is_some_and(|known| {
                 known.public_key == signer.public_key
@@ -74,8 +80,8 @@ fn count_signers(state: &State, at: Timestamp, signed: &OperatorAct) -> u32 {
     u32::try_from(names.len()).unwrap_or(u32::MAX)
 }
 
-fn perform(state: &State, at: Timestamp, act: &Act, signers: u32, out: &mut Events) -> Answer {
-    match act {
+fn perform(state: &State, at: Timestamp, signed: &OperatorAct, signers: u32, out: &mut Events) -> Answer {
+    match &signed.act {
         Act::Resume(scope) => {
             known_scope(state, scope)?;
             if !state.halts.contains(scope) {
@@ -163,6 +169,63 @@ fn perform(state: &State, at: Timestamp, act: &Act, signers: u32, out: &mut Even
                 return Err(Refusal::RulesUnknown.into());
             }
             out.push(Event::RulesActivated(*version));
+        }
+        Act::ApproveWithdrawal { withdrawal, text } => {
+            approve_withdrawal(state, at, (*withdrawal, *text), signed, signers, out)?;
+        }
+        Act::BeginEpoch(start) => begin_epoch(state, start, out)?,
+    }
+    Ok(())
+}
+
+/// Operators let a held withdrawal go on, as its text says it, and no other.
+fn approve_withdrawal(
+    state: &State,
+    at: Timestamp,
+    (withdrawal, text): (WithdrawalId, Digest),
+    signed: &OperatorAct,
+    signers: u32,
+    out: &mut Events,
+) -> Answer {
+    let open = state.withdrawal(withdrawal).filter(|open| open.status() == Status::Held);
+    let open = open.ok_or(Refusal::CaseUnknown)?;
+    if crate::release::text_digest(state, withdrawal).is_none_or(|digest| digest.0 != text.0) {
+        let detail = "the withdrawal's text has another SHA-256 than the one signed".to_owned();
+        return Err(Refused(Refusal::TextDiffers, detail));
+    }
+    let operators = u8::try_from(signers).unwrap_or(u8::MAX);
+    let approval = Approval { text: signed.text.clone(), signatures: signed.signatures.clone() };
+    out.push(Event::WithdrawalApproved { withdrawal, operators, approval: Box::new(approval) });
+    let mut subject = Subject::open(state, at, open).ok_or(Refusal::CaseUnknown)?;
+    subject.operators = operators;
+    let judgement = judge(state, at, &subject);
+    settle(state, at, &subject, judgement, false, out);
+    Ok(())
+}
+
+/// A restored journal takes in what a signer remembers, and goes on in the next epoch.
+fn begin_epoch(state: &State, start: &EpochStart, out: &mut Events) -> Answer {
+    let recovered = state.ledger.as_ref().and_then(|ledger| ledger.recovered.get(&start.signer));
+    let is_next = start.epoch == state.epoch().saturating_add(1);
+    let is_further = start.epoch == state.epoch() && start.epoch > 1 && recovered != Some(&start.epoch);
+    if !is_next && !is_further {
+        return Err(Refusal::EpochInvalid.into());
+    }
+    let mut signers = state.configuration().signers.iter().flatten();
+    if !signers.any(|signer| signer.name == start.signer) {
+        return Err(Refusal::SignerUnknown.into());
+    }
+    let (epoch, signer, counter) = (start.epoch, start.signer.clone(), start.counter);
+    out.push(Event::EpochBegun { epoch, signer, counter });
+    for spend in &start.spends {
+        let mut spend = spend.clone();
+        spend.is_lost = state.withdrawal(spend.withdrawal).is_none();
+        out.push(Event::SpendRecovered(Box::new(spend)));
+    }
+    for withdrawal in &start.voided {
+        if state.withdrawal(*withdrawal).is_some_and(|open| open.released.is_none()) {
+            let (status, transaction) = (Status::Voided, None);
+            out.push(Event::WithdrawalMoved { withdrawal: *withdrawal, status, transaction });
         }
     }
     Ok(())

@@ -84,6 +84,24 @@ codes! {
         40 ImportTime "import_time" "History lies in the past, and withdrawals come oldest first.",
         41 ApiKeyRevoked "api_key_revoked" "This API key was revoked, for ever: make another.",
         42 HaltScopeUnknown "halt_scope_unknown" "There is no such asset, wallet or account to halt.",
+        43 AlreadyReleased "already_released" "A signer may have signed for this withdrawal: only a chain or the signer's receipt takes it back.",
+        44 SignerUnknown "signer_unknown" "No signer of this name is configured.",
+        45 SignerNotRecovered "signer_not_recovered" "After a restore this signer's spend records were not taken in yet: run holdfast recover.",
+        46 WalletChainUnknown "wallet_chain_unknown" "The wallet has no descriptors or address on this network: configure its chains.",
+        47 BatchEmpty "batch_empty" "A transaction pays withdrawals or is an internal transfer, one of the two.",
+        48 BatchDuplicate "batch_duplicate" "The batch names a withdrawal twice.",
+        49 WalletDiffers "wallet_differs" "The withdrawal is paid by another wallet or on another network.",
+        50 OutputMissing "output_missing" "A withdrawal of the batch has no output of exactly its destination, asset and amount.",
+        51 OutputExtra "output_extra" "An output pays nobody in the batch and is no change of the paying wallet.",
+        52 FeeTooHigh "fee_too_high" "The fee is above the wallet's bound for one transaction.",
+        53 FeeBucketSpent "fee_bucket_spent" "The wallet's fee bucket does not hold this fee now: wait, or lower it.",
+        54 NotConflicting "not_conflicting" "An earlier transaction may pay this withdrawal: another must spend one of its inputs or its nonce.",
+        55 TransferDiffers "transfer_differs" "The transaction does not do what the transfer's text says.",
+        56 TransferForeign "transfer_foreign" "An internal transfer pays only the exchange's own wallets, unless operators signed its text.",
+        57 HaltedNow "halted_now" "This is halted, or the clock is under suspicion: nothing is released.",
+        58 ReceiptStale "receipt_stale" "The receipt belongs to another exchange, epoch or signer.",
+        59 EpochInvalid "epoch_invalid" "The epoch is not the next one, or this signer's records were taken in already.",
+        60 StatementDiffers "statement_differs" "The signer's statement is not the one that the signed text names.",
     }
 }
 
@@ -111,6 +129,17 @@ codes! {
         18 ApprovedByOperators "approved_by_operators" "Operators approved this withdrawal.",
         19 DeniedByStaff "denied_by_staff" "The exchange's staff denied this withdrawal.",
         20 DestinationRemoved "destination_removed" "The owner took the destination out of the address book while the withdrawal was under way.",
+        21 MayBePaid "may_be_paid" "A signer paid the same before the journal was restored: a person looks before it is paid again.",
+    }
+}
+
+codes! {
+    /// Why a withdrawal was left out of a transaction.
+    Drop {
+        0 Closed "closed" "It is not open: cancelled, denied, expired, paid or unknown.",
+        1 NotApproved "not_approved" "It is open but not approved.",
+        2 DecidedAgain "decided_again" "It was decided again, whole, and is not approved any more.",
+        3 Stopped "stopped" "It was released before; a halt or a freeze stops another release.",
     }
 }
 

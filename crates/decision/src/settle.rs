@@ -74,7 +74,7 @@ fn decided(subject: &Subject<'_>, judgement: Judgement, status: Status, out: &mu
         Status::Dwelling => Severity::Dwell,
         Status::AwaitingApproval => Severity::StepUp,
         Status::Held => Severity::Hold,
-        Status::Denied | Status::Cancelled | Status::Expired => Severity::Deny,
+        _ => Severity::Deny,
     };
     let decision = Decision {
         severity,

@@ -14,6 +14,7 @@ use crate::bucket::Bucket;
 use crate::command::{PolicySource, Scope, TokenSpec};
 use crate::configuration::{BucketSpecs, Class, Configuration};
 use crate::event::{AccountIndex, AssetIndex, Lane, TierIndex, WalletIndex};
+use crate::ledger::Ledger;
 use crate::lookup::{LookupMap, PlaceIndex, Slab};
 use crate::price::Prices;
 use crate::steady::Steady;
@@ -83,6 +84,9 @@ pub struct State {
     /// When memory is trimmed next.
     #[n(25)]
     pub(crate) trim_at: Timestamp,
+    /// What was released; nothing before the first release.
+    #[n(26)]
+    pub(crate) ledger: Option<Box<Ledger>>,
 
     // What follows is found again from the rest.
     #[cbor(skip)]
@@ -261,6 +265,7 @@ impl State {
             sweep_cursor: 0,
             policy_since: Timestamp::ZERO,
             trim_at: Timestamp::ZERO,
+            ledger: None,
             program: ActiveProgram::default(),
             account_numbers: PlaceIndex::default(),
             key_owners: PlaceIndex::default(),
@@ -502,7 +507,12 @@ impl State {
         }
         for (id, withdrawal) in &self.withdrawals {
             self.open_by_account.insert((withdrawal.request.account, *id));
-            self.checks.insert((withdrawal.next_check, *id));
+            if withdrawal.released.is_none() {
+                self.checks.insert((withdrawal.next_check, *id));
+            }
+        }
+        if let Some(ledger) = &mut self.ledger {
+            ledger.reindex();
         }
         for (lane, state) in &self.lanes {
             self.lane_checks.insert((state.wake, *lane));

@@ -42,7 +42,8 @@ pub struct TokenSpec {
     pub scopes: TokenScopes,
 }
 
-/// What a token may ask; none of it loosens anything. Bits: 1 read, 2 service, 4 prices, 8 halt.
+/// What a token may ask; none of it loosens anything. Bits: 1 read, 2 service, 4 prices, 8 halt,
+/// 16 wallet, 32 chain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(transparent)]
 pub struct TokenScopes(#[n(0)] pub u8);
@@ -56,6 +57,11 @@ impl TokenScopes {
     pub const PRICES: Self = Self(4);
     /// Halt.
     pub const HALT: Self = Self(8);
+
+    /// Propose transactions and hand in signers' receipts.
+    pub const WALLET: Self = Self(16);
+    /// Report what a chain shows.
+    pub const CHAIN: Self = Self(32);
 
     /// Both.
     pub const fn with(self, other: Self) -> Self {

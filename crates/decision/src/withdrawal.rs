@@ -3,8 +3,9 @@
 use holdfast_values::{Timestamp, UsdCents};
 use minicbor::{Decode, Encode};
 
+use crate::acts::Digest;
 use crate::configuration::Class;
-use crate::event::{Decision, Factors, Lane, Status, WithdrawalRequested};
+use crate::event::{Approval, Decision, Factors, Lane, Status, WithdrawalRequested};
 
 /// One open withdrawal.
 #[derive(Clone, Debug, Encode, Decode)]
@@ -36,6 +37,26 @@ pub struct Withdrawal {
     /// When it is looked at again.
     #[n(8)]
     pub next_check: Timestamp,
+    /// What operators signed about this very text.
+    #[n(9)]
+    pub approval: Option<Box<Approval>>,
+    /// The transactions that may pay it.
+    #[n(10)]
+    pub released: Option<Box<Releases>>,
+}
+
+/// What was released to pay a withdrawal. Any two of its live transactions conflict: a chain takes at most one.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Releases {
+    /// Since when.
+    #[n(0)]
+    pub since: Timestamp,
+    /// From which buckets it was paid: they get it back if it is never paid.
+    #[n(1)]
+    pub class: Class,
+    /// The transactions, oldest first.
+    #[n(2)]
+    pub transactions: Vec<Digest>,
 }
 
 /// A place in a waiting line.
