@@ -82,7 +82,7 @@ pub(crate) fn configuration() -> Configuration {
         .unwrap(),
         buckets,
     };
-    let wallet = |text: &str, buckets| WalletConfiguration { name: name(text), buckets };
+    let wallet = |text: &str, buckets| WalletConfiguration { name: name(text), buckets, chains: None };
     let tier = |text: &str, day: u64, month: u64| TierConfiguration {
         name: name(text),
         usd_cents_24h: UsdCents(day * 100),
@@ -125,6 +125,7 @@ pub(crate) fn configuration() -> Configuration {
             small_account_age: 10 * time::DAY,
             ..Parameters::default()
         },
+        signers: None,
     }
 }
 

@@ -87,12 +87,13 @@ pub(crate) fn configuration() -> Configuration {
             asset("ETH", 18, network(Network::Ethereum, 18), "hot-eth", 100_000 * 10u128.pow(18)),
         ],
         wallets: vec![
-            WalletConfiguration { name: name("hot-btc"), buckets: buckets(4_173_660_000) },
-            WalletConfiguration { name: name("hot-eth"), buckets: buckets(1_800_000_000) },
+            WalletConfiguration { name: name("hot-btc"), buckets: buckets(4_173_660_000), chains: None },
+            WalletConfiguration { name: name("hot-eth"), buckets: buckets(1_800_000_000), chains: None },
         ],
         tiers: vec![tier("basic", 10_000), tier("full", 1_000_000), tier("vip400", 2_360_000)],
         overall: buckets(6_000_000_000),
         parameters: Parameters::default(),
+        signers: None,
     }
 }
 

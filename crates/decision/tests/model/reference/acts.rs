@@ -78,6 +78,7 @@ impl Model {
                 self.withdrawals[which].operators = hands as u8;
                 return Ok(vec![self.decide_again(at, sequence, which, told)]);
             }
+            Act::ApproveWithdrawal { .. } | Act::BeginEpoch(_) => return Err("case_unknown"),
             Act::UnfreezeAccount(id) => {
                 let account = self.account(id)?;
                 if !self.accounts[account].is_frozen {

@@ -323,6 +323,8 @@ impl Model {
                 let known = self.tokens.iter().position(|token| token.0 == *client);
                 self.tokens.remove(known.ok_or("token_unknown")?);
             }
+            Command::ProposeTransaction(_) | Command::RecordReceipt(_) => return Err("signer_unknown"),
+            Command::RecordObservation(_) => return Err("wallet_chain_unknown"),
         }
         Ok(Answer::Done(Vec::new()))
     }
