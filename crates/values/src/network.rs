@@ -254,6 +254,8 @@ mod tests {
             let expected = network.name().starts_with("bitcoin") && network != Network::BitcoinCash
                 || network.chain_id().is_some();
             assert_eq!(network.is_releasable(), expected, "{network}");
+            let decimals = if network.chain_id().is_some() { 18 } else { 8 };
+            assert!(!expected || network.native_decimals() == Some(decimals), "{network}");
         }
     }
 }

@@ -6,8 +6,8 @@ use holdfast_values::{Network, SignedText};
 const DOCUMENT: &str = include_str!("../../../docs/texts.md");
 
 /// Each vector with the digest that follows it.
-fn vectors() -> Vec<(&'static str, &'static str)> {
-    let parts = DOCUMENT.split("```text-vector\n").skip(1);
+fn vectors(document: &'static str) -> Vec<(&'static str, &'static str)> {
+    let parts = document.split("```text-vector\n").skip(1);
     parts
         .filter_map(|part| {
             let (text, rest) = part.split_once("```")?;
@@ -19,9 +19,9 @@ fn vectors() -> Vec<(&'static str, &'static str)> {
 
 #[test]
 fn vectors_parse_print_and_hash_as_documented() {
-    let vectors = vectors();
+    let vectors = vectors(DOCUMENT);
     assert_eq!(vectors.len(), DOCUMENT.matches("```text-vector").count(), "each vector has its digest");
-    for header in ["holdfast-withdrawal/v1", "holdfast-operator/v1"] {
+    for header in ["holdfast-withdrawal/v1", "holdfast-operator/v1", "holdfast-transfer/v1"] {
         assert!(vectors.iter().any(|(text, _)| text.starts_with(header)), "{header}");
     }
     for (text, digest) in vectors {
@@ -33,23 +33,25 @@ fn vectors_parse_print_and_hash_as_documented() {
 
 #[test]
 fn refusals_are_as_documented() {
-    let vectors = vectors();
-    let (text, _) = vectors.iter().find(|(text, _)| text.starts_with("holdfast-operator/v1")).unwrap();
-    let mut seen = 0;
-    for row in DOCUMENT.lines().filter(|row| row.contains(" → ")) {
-        let cells: Vec<_> = row.split('|').map(str::trim).collect();
-        let quoted: Vec<_> = cells[1].split('`').collect();
-        let (from, to) = (quoted[1], quoted[3]);
-        assert!(text.contains(from), "{row}");
-        let error = SignedText::parse(text.replacen(from, to, 1).as_bytes()).unwrap_err();
-        assert_eq!(
-            (error.line, error.reason.code()),
-            (cells[2].parse().unwrap(), cells[3].trim_matches('`')),
-            "{row}"
-        );
-        seen += 1;
+    let mut seen = Vec::new();
+    for section in DOCUMENT.split("\n## ") {
+        let vectors = vectors(section);
+        let rows: Vec<_> = section.lines().filter(|row| row.contains(" → ")).collect();
+        for row in &rows {
+            let cells: Vec<_> = row.split('|').map(str::trim).collect();
+            let quoted: Vec<_> = cells[1].split('`').collect();
+            let (from, to) = (quoted[1], quoted[3]);
+            let (text, _) = vectors.iter().find(|(text, _)| text.contains(from)).expect(row);
+            let error = SignedText::parse(text.replacen(from, to, 1).as_bytes()).expect_err(row);
+            assert_eq!(
+                (error.line, error.reason.code()),
+                (cells[2].parse().unwrap(), cells[3].trim_matches('`')),
+                "{row}"
+            );
+        }
+        seen.extend((!rows.is_empty()).then_some(rows.len()));
     }
-    assert!(seen >= 10, "{seen} rows");
+    assert!(seen.len() == 2 && seen.iter().all(|rows| *rows >= 10), "operator and transfer: {seen:?} rows");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::address::Destination;
 use crate::amount::{Amount, DECIMALS_MAX};
-use crate::id::WithdrawalId;
+use crate::id::{TransferId, WithdrawalId};
 use crate::network::Network;
 use crate::time::Timestamp;
 
@@ -35,6 +35,25 @@ fn operator() -> OperatorText {
         payload: Some([0x0f; 32]),
         window: Window::new(second("2026-11-22T12:00:00Z"), second("2026-11-29T12:00:00Z")).unwrap(),
         nonce: Nonce([0; 32]),
+    }
+}
+
+fn transfer() -> TransferText {
+    TransferText {
+        exchange: "harbor.example".parse().unwrap(),
+        transfer: TransferId(7),
+        wallet: "btc-hot".parse().unwrap(),
+        network: Network::Bitcoin,
+        purpose: Purpose::Refill,
+        asset: "BTC".parse().unwrap(),
+        external: Some(ExternalPayment {
+            destination: withdrawal().destination,
+            decimals: 8,
+            amount: Amount::from_base_units(75_000_000),
+        }),
+        fee_max: Amount::from_base_units(50_000),
+        not_after: Seconds::floor(Timestamp::parse("2026-11-29T12:00:00Z").unwrap()),
+        nonce: Nonce([0xa5; 32]),
     }
 }
 
@@ -148,11 +167,68 @@ fn an_operators_act_has_one_spelling() {
 }
 
 #[test]
+fn a_transfer_has_one_spelling() {
+    let text = transfer().to_string();
+    assert_eq!(TransferText::parse(text.as_bytes()), Ok(transfer()));
+    for (from, to, expected) in [
+        ("transfer/v1", "transfer/v2", (1, "text_header")),
+        ("harbor.example", "harbor", (2, "text_exchange")),
+        ("tr_0000000000000000000000000", "tr_O000000000000000000000000", (3, "text_id")),
+        ("tr_", "TR_", (3, "text_id")),
+        ("wallet: btc-hot", "wallet: btc hot", (4, "text_id")),
+        ("network: bitcoin", "network: Bitcoin", (5, "text_network")),
+        ("network: bitcoin", "network: litecoin", (5, "text_not_releasable")),
+        ("network: bitcoin", "network: tron", (5, "text_not_releasable")),
+        ("network: bitcoin", "network: bitcoin-regtest", (8, "address_network")),
+        ("purpose: refill", "purpose: Refill", (6, "text_purpose")),
+        ("purpose: refill", "purpose: child_pays", (6, "text_purpose")),
+        ("purpose: refill", "purpose: -", (6, "text_purpose")),
+        ("asset: BTC", "asset: btc", (7, "text_id")),
+        ("address: bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "address: -", (9, "text_external")),
+        (
+            "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
+            "BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4",
+            (8, "text_spelling"),
+        ),
+        ("amount: 0.75000000", "amount: -", (9, "text_external")),
+        ("amount: 0.75000000", "amount: -0.75000000", (9, "text_amount")),
+        ("amount: 0.75000000", "amount: 0.0000000000000000000000001", (9, "text_decimals")),
+        ("fee-max: 0.00050000", "fee-max: 0.0005000", (10, "text_fee_decimals")),
+        ("fee-max: 0.00050000", "fee-max: -", (10, "text_amount")),
+        ("not-after: 2026", "not-after: 1969", (11, "text_time")),
+        ("paU\n", "paV\n", (12, "text_nonce")),
+        ("paU\n", "paU\n\n", (13, "text_extra")),
+        ("paU\n", "paU", (12, "text_unterminated")),
+    ] {
+        assert_eq!(refused(&text, from, to), expected, "{from:?} -> {to:?}");
+    }
+    let bare = TransferText { external: None, ..transfer() };
+    assert!(bare.to_string().contains("address: -\namount: -\n"));
+    assert_eq!(TransferText::parse(bare.to_string().as_bytes()), Ok(bare));
+}
+
+#[test]
+fn purposes_have_one_name_and_a_stable_number() {
+    for (number, purpose) in Purpose::ALL.into_iter().enumerate() {
+        assert_eq!(purpose.to_string().parse(), Ok(purpose));
+        let bytes = minicbor::to_vec(purpose).unwrap();
+        assert_eq!(bytes, minicbor::to_vec(number).unwrap(), "one small integer in a record");
+        assert_eq!(decode::<Purpose>(&bytes).unwrap(), purpose);
+    }
+}
+
+#[test]
 fn kinds_are_not_taken_for_each_other() {
     let (one, other) = (withdrawal().to_string(), operator().to_string());
     assert!(OperatorText::parse(one.as_bytes()).is_err());
     assert!(WithdrawalText::parse(other.as_bytes()).is_err());
     assert_eq!(SignedText::parse(one.as_bytes()), Ok(SignedText::Withdrawal(withdrawal())));
+    let third = transfer().to_string();
+    assert_eq!(SignedText::parse(third.as_bytes()), Ok(SignedText::Transfer(transfer())));
+    assert_eq!(SignedText::parse(third.as_bytes()).unwrap().digest(), transfer().digest());
+    for text in [&one, &other] {
+        assert!(TransferText::parse(text.as_bytes()).is_err());
+    }
     let signed = SignedText::parse(other.as_bytes()).unwrap();
     assert_eq!(signed.to_string(), other);
     assert_eq!(signed.digest(), operator().digest());
@@ -210,8 +286,26 @@ proptest! {
     }
 
     #[test]
+    fn transfers_parse_what_they_print(
+        units in any::<u128>(), fee in any::<u128>(), decimals in 0..=DECIMALS_MAX, id in any::<u128>(),
+        time in any::<u64>(), nonce in any::<[u8; 32]>(), purpose in 0..6usize, pays in any::<bool>(),
+    ) {
+        let external = ExternalPayment { decimals, amount: Amount::from_base_units(units), ..transfer().external.unwrap() };
+        let text = TransferText {
+            transfer: TransferId(id),
+            purpose: Purpose::ALL[purpose],
+            external: pays.then_some(external),
+            fee_max: Amount::from_base_units(fee),
+            not_after: Seconds::floor(Timestamp(time)),
+            nonce: Nonce(nonce),
+            ..transfer()
+        };
+        prop_assert_eq!(TransferText::parse(text.to_string().as_bytes()), Ok(text));
+    }
+
+    #[test]
     fn whatever_parses_prints_the_same_bytes(at in 0usize..420, byte in any::<u8>(), insert in any::<bool>()) {
-        for text in [withdrawal().to_string(), operator().to_string()] {
+        for text in [withdrawal().to_string(), operator().to_string(), transfer().to_string()] {
             let mut bytes = text.into_bytes();
             let at = at % bytes.len();
             if insert { bytes.insert(at, byte) } else { bytes[at] = byte }
