@@ -44,7 +44,19 @@ pub fn base64url(text: &[u8]) -> Option<Vec<u8>> {
 
 /// Spells bytes as base64url without padding.
 pub fn to_base64url(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    encode64(bytes, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+}
+
+/// Spells bytes as base64 with `+`, `/` and full padding.
+pub fn to_base64(bytes: &[u8]) -> String {
+    let mut out = encode64(bytes, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+    while !out.len().is_multiple_of(4) {
+        out.push('=');
+    }
+    out
+}
+
+fn encode64(bytes: &[u8], alphabet: &[u8; 64]) -> String {
     let mut out = String::with_capacity(bytes.len().div_ceil(3).saturating_mul(4));
     for chunk in bytes.chunks(3) {
         let group = chunk.iter().fold(0u32, |group, byte| (group << 8) | u32::from(*byte));
@@ -52,7 +64,7 @@ pub fn to_base64url(bytes: &[u8]) -> String {
         let group = group << (8 * missing);
         for place in (missing..4).rev() {
             let digit = usize::try_from((group >> (6 * place)) & 63).unwrap_or_default();
-            out.push(ALPHABET.get(digit).copied().map(char::from).unwrap_or('A'));
+            out.push(alphabet.get(digit).copied().map(char::from).unwrap_or('A'));
         }
     }
     out
@@ -114,6 +126,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn base64_is_read_as_it_is_written() {
+        for length in 0..70u8 {
+            let bytes: Vec<u8> = (0..length).map(|byte| byte.wrapping_mul(37)).collect();
+            assert_eq!(base64(to_base64(&bytes).as_bytes()).as_deref(), Some(&*bytes));
+            assert_eq!(base64url(to_base64url(&bytes).as_bytes()).as_deref(), Some(&*bytes));
+        }
+        assert_eq!(to_base64(b"Man"), "TWFu");
+        assert_eq!(to_base64(b"M"), "TQ==");
+    }
 
     #[test]
     fn base64_has_one_spelling() {
