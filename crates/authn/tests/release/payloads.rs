@@ -237,7 +237,7 @@ fn limits_hold_exactly() {
             accepted(&|r| r.epochs = vec![r.payments[0].approvals[0].clone(); EPOCHS_MAX + over]),
             expected
         );
-        assert_eq!(accepted(&|r| r.transfer = Some(r.payments[0].approvals[0].clone())), true);
+        assert!(accepted(&|r| r.transfer = Some(r.payments[0].approvals[0].clone())));
         assert_eq!(
             accepted(&|r| {
                 let act = r.payments[0].approvals[0].clone();

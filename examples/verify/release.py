@@ -1,0 +1,250 @@
+#!/usr/bin/env python3
+"""Verifies Holdfast releases from docs/release-format.md and docs/texts.md alone, and says what they permit.
+
+    release.py --key KEY [--key KEY ...] [--operator NAME=KEY ...] [--at TIME] RELEASE ...
+
+KEY is an Ed25519 public key in base64url: Holdfast's release keys, and the operators'. With --at (2026-11-22T12:00:30Z)
+a release must permit something at that instant. Ends 0 if all are good, 1 if one is refused, 2 if it cannot tell.
+"""
+
+import argparse
+import base64
+import datetime
+import hashlib
+import pathlib
+import re
+import sys
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+AAD = b"holdfast/release/v1"
+SIGNATURE = {"operator": str, "signature": 64}
+ACT = {"text": str, "signatures": [SIGNATURE, 16]}
+PAYMENT = {"intent": str, "approvals": [ACT, 16]}
+RELEASE = {
+    "id": str, "exchange": str, "audience": str, "epoch": int, "sequence": int, "head": 32, "policy": 32,
+    "simulated": bool, "not_before": int, "expires": int, "network": str, "wallet": str, "transaction": 32,
+    "receipts_seen": int, "payments": [PAYMENT, 1000], "transfer": (ACT, None), "epochs": [ACT, 64],
+}
+
+
+class Refused(Exception):
+    """The release is not one that a signer may act on."""
+
+
+class Fields(dict):
+    """The lines of a signed text."""
+
+    def __missing__(self, name):
+        raise Refused(f"a signed text lacks the line {name}")
+
+
+def require(condition, reason):
+    if not condition:
+        raise Refused(reason)
+
+
+def take(data, at, count):
+    require(at + count <= len(data), "the bytes end early")
+    return data[at : at + count], at + count
+
+
+def head(data, at):
+    """The major type and the number of the item at this place, and where it goes on. Only the shortest form is read."""
+    (first,), at = take(data, at, 1)
+    major, number = first >> 5, first & 31
+    if major < 7 and number >= 24:
+        require(number < 28, "CBOR of indefinite length, or with reserved bits")
+        size = 1 << (number - 24)
+        digits, at = take(data, at, size)
+        number = int.from_bytes(digits, "big")
+        require(number >= (24 if size == 1 else 1 << (4 * size)), "a number in more bytes than it needs")
+    return major, number, at
+
+
+def read(data, at, shape, where):
+    """The value of this shape (as in RELEASE; a number means so many bytes) at this place, and where it ends."""
+    if isinstance(shape, tuple):
+        return (None, at + 1) if data[at : at + 1] == b"\xf6" else read(data, at, shape[0], where)
+    major, number, at = head(data, at)
+    wanted = 5 if isinstance(shape, dict) else 4 if isinstance(shape, list) else {int: 0, str: 3, bool: 7}.get(shape, 2)
+    require(major == wanted, f"{where}: another type of value belongs here")
+    if isinstance(shape, dict):
+        require(number == len(shape), f"{where}: there must be {len(shape)} keys, not {number}")
+        value = {}
+        for key, (name, inner) in enumerate(shape.items(), start=1):
+            found, at = read(data, at, int, where)
+            require(found == key, f"{where}: key {key} must stand here, not {found}")
+            value[name], at = read(data, at, inner, name)
+        return value, at
+    if isinstance(shape, list):
+        require(number <= shape[1], f"{where}: more than {shape[1]}")
+        values = []
+        for _ in range(number):
+            value, at = read(data, at, shape[0], where)
+            values.append(value)
+        return values, at
+    if shape is bool:
+        require(number in (20, 21), f"{where}: neither true nor false")
+        return number == 21, at
+    if shape is int:
+        require(number < 1 << 63, f"{where}: over 2^63 - 1")
+        return number, at
+    content, at = take(data, at, number)
+    if shape is str:
+        require(number <= 4096, f"{where}: longer than 4096 bytes")
+        try:
+            return content.decode("utf-8"), at
+        except UnicodeDecodeError:
+            raise Refused(f"{where}: not UTF-8") from None
+    require(shape is bytes or number == shape, f"{where}: there must be {shape} bytes")
+    return content, at
+
+
+def check_signature(key, signature, message, what):
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
+    except InvalidSignature:
+        raise Refused(f"the signature of {what} is not over these bytes") from None
+
+
+def byte_string(content):
+    """Encodes a byte string."""
+    for size, code in ((1, 0x58), (2, 0x59), (4, 0x5A)):
+        if len(content) < 1 << (8 * size):
+            break
+    start = bytes([0x40 + len(content)]) if len(content) < 24 else bytes([code]) + len(content).to_bytes(size, "big")
+    return start + content
+
+
+def open_envelope(data, keys):
+    """Returns the payload, if one of the keys signed it as a release."""
+    require(len(data) <= (8 << 20) + 256, "larger than 8 MiB")
+    require(data[:2] == b"\xd2\x84", "not a tagged COSE_Sign1 of four parts")
+    protected, at = read(data, 2, bytes, "protected header")
+    require(data[at : at + 1] == b"\xa0", "the unprotected header is not empty")
+    payload, at = read(data, at + 1, bytes, "payload")
+    signature, at = read(data, at, 64, "signature")
+    require(at == len(data), "bytes follow the envelope")
+    for key in keys:
+        if protected == b"\xa2\x01\x27\x04\x48" + hashlib.sha256(key).digest()[:8]:
+            signed = b"\x84\x6aSignature1" + b"".join(map(byte_string, (protected, AAD, payload)))
+            check_signature(key, signature, signed, "the release")
+            return payload
+    raise Refused("the protected header is not {1: -8, 4: the id of a key given here}")
+
+
+def read_text(text, header):
+    """The fields of a signed text."""
+    lines = text.split("\n")
+    require(lines[0] == header and lines[-1] == "", f"not a {header} text")
+    require(all(" " <= letter <= "~" for line in lines for letter in line), f"a {header} text is not plain ASCII")
+    fields = [line.partition(": ") for line in lines[1:-1]]
+    require(all(name and value for name, _, value in fields), f"a line of the {header} text is no field")
+    require(len({name for name, _, _ in fields}) == len(fields), f"a field of the {header} text stands twice")
+    return Fields((name, value) for name, _, value in fields)
+
+
+def read_act(act, header, operators):
+    """The fields of an act's text and the operators who signed it, each name and each key once."""
+    signers = {}
+    for signature in act["signatures"]:
+        name = signature["operator"]
+        require(name in operators, f"no key is given for operator {name}")
+        digest = hashlib.sha256(act["text"].encode()).digest()
+        check_signature(operators[name], signature["signature"], digest, f"operator {name}")
+        signers.setdefault(operators[name], name)
+    return read_text(act["text"], header), sorted(signers.values())
+
+
+def names(signers):
+    return ", ".join(signers) or "nobody"
+
+
+def time_text(micros):
+    seconds, rest = divmod(micros, 1_000_000)
+    try:
+        text = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
+    except (OverflowError, ValueError, OSError):
+        raise Refused("a time past the year 9999") from None
+    return text + (f".{rest:06}" if rest else "") + "Z"
+
+
+def verify(data, keys, operators, at):
+    """Returns the lines that say what the release permits."""
+    payload = open_envelope(data, keys)
+    release, end = read(payload, 0, RELEASE, "release")
+    require(end == len(payload), "bytes follow the payload")
+    plain = all(re.fullmatch("[A-Za-z0-9_.-]+", value) for value in release.values() if isinstance(value, str))
+    require(plain, "a name or an id has a letter that names do not have")
+    window = f"from {time_text(release['not_before'])} until {time_text(release['expires'])}"
+    require(release["not_before"] < release["expires"], f"permits nothing: {window}")
+    now = at is None or release["not_before"] <= at < release["expires"]
+    require(now, f"permits nothing at that time, but {window}")
+    said = [
+        f"release {release['id']} of {release['exchange']}: signer {release['audience']} may sign",
+        f"  transaction {release['transaction'].hex()} of wallet {release['wallet']} on {release['network']}",
+        f"  {window}{', in simulated time' if release['simulated'] else ''}",
+        f"  decided at record {release['sequence']} of epoch {release['epoch']}, head {release['head'].hex()}",
+    ]
+    for payment in release["payments"]:
+        text = read_text(payment["intent"], "holdfast-withdrawal/v1")
+        for field in ("exchange", "network"):
+            require(text[field] == release[field], f"an intent is for another {field}")
+        said.append("  pays {withdrawal} of {account}: {amount} {asset} to {address}, memo {memo}".format_map(text))
+        said.append(f"    text {hashlib.sha256(payment['intent'].encode()).hexdigest()}, until {text['not-after']}")
+        for approval in payment["approvals"]:
+            act, signers = read_act(approval, "holdfast-operator/v1", operators)
+            digest = hashlib.sha256(payment["intent"].encode()).hexdigest()
+            wanted = (release["exchange"], "approve_withdrawal", text["withdrawal"], f"text={digest}")
+            found = tuple(act[name] for name in ("exchange", "act", "target", "detail"))
+            require(found == wanted, f"an approval of {text['withdrawal']} is of something else")
+            said.append(f"    approved by {names(signers)} until {act['not-after']}")
+    if release["transfer"]:
+        text, signers = read_act(release["transfer"], "holdfast-transfer/v1", operators)
+        for field in ("exchange", "network", "wallet"):
+            require(text[field] == release[field], f"the transfer is for another {field}")
+        said.append("  is transfer {transfer} ({purpose}): {amount} {asset} to {address}".format_map(text))
+        said.append(f"    fee {text['fee-max']} at most, until {text['not-after']}, signed by {names(signers)}")
+    for epoch in release["epochs"]:
+        act, signers = read_act(epoch, "holdfast-operator/v1", operators)
+        wanted = (release["exchange"], "begin_epoch")
+        require((act["exchange"], act["act"]) == wanted, "an act among the epochs begins none")
+        said.append(f"  begins {act['target']} ({act['detail']}), signed by {names(signers)}")
+    return said
+
+
+def public_key(text):
+    key = base64.b64decode(text + "=", altchars=b"-_", validate=True)
+    if len(key) != 32:
+        raise ValueError(f"{text} is no public key of 32 bytes")
+    return key
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--key", type=public_key, action="append", required=True)
+    parser.add_argument("--operator", action="append", default=[])
+    parser.add_argument("--at", type=lambda text: datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z"))
+    parser.add_argument("release", nargs="+", type=pathlib.Path)
+    given = parser.parse_args()
+    at = given.at and int(given.at.timestamp()) * 1_000_000
+    try:
+        operators = {name: public_key(key) for name, _, key in (text.partition("=") for text in given.operator)}
+        releases = [path.read_bytes() for path in given.release]
+    except (OSError, ValueError) as error:
+        print(f"cannot verify: {error}", file=sys.stderr)
+        return 2
+    result = 0
+    for path, data in zip(given.release, releases):
+        try:
+            print("\n".join(verify(data, given.key, operators, at)))
+        except Refused as error:
+            print(f"refused: {path.name}: {error}")
+            result = 1
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())
