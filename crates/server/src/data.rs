@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use holdfast_authn::release::SigningKey;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 /// Why the data directory cannot be used.
@@ -73,6 +74,12 @@ impl DataDir {
         self.keys().join("kek")
     }
 
+    /// The key that signs releases.
+    #[must_use]
+    pub fn release_key(&self) -> PathBuf {
+        self.keys().join("release.key")
+    }
+
     /// The server's configuration, if there is one here.
     #[must_use]
     pub fn config(&self) -> PathBuf {
@@ -90,6 +97,7 @@ impl DataDir {
             }
         }
         write_secret(&self.fingerprint_key(), &random::<32>()?)?;
+        write_secret(&self.release_key(), &random::<32>()?)?;
         let keys = self.keys();
         File::open(&keys).and_then(|dir| dir.sync_all()).map_err(io(&keys))
     }
@@ -99,16 +107,32 @@ impl DataDir {
     /// # Errors
     /// [`DataError`] if it is missing, readable by others or not 32 bytes.
     pub fn read_fingerprint_key(&self) -> Result<[u8; 32], DataError> {
-        let path = self.fingerprint_key();
-        let file = File::open(&path).map_err(io(&path))?;
-        let mode = file.metadata().map_err(io(&path))?.permissions().mode();
-        if mode & 0o077 != 0 {
-            return Err(DataError::Permissions(path));
-        }
-        let mut bytes = Vec::with_capacity(33);
-        file.take(33).read_to_end(&mut bytes).map_err(io(&path))?;
-        bytes.try_into().map_err(|_| DataError::Key(path))
+        read_key(&self.fingerprint_key())
     }
+
+    /// Reads the key that signs releases; `None` in a directory that has none.
+    ///
+    /// # Errors
+    /// [`DataError`] if it is readable by others or not 32 bytes.
+    pub fn read_release_key(&self) -> Result<Option<SigningKey>, DataError> {
+        let path = self.release_key();
+        if !path.exists() {
+            return Ok(None);
+        }
+        Ok(Some(SigningKey::from_seed(&read_key(&path)?)))
+    }
+}
+
+/// Reads a key of 32 bytes that its owner alone may read.
+fn read_key(path: &Path) -> Result<[u8; 32], DataError> {
+    let file = File::open(path).map_err(io(path))?;
+    let mode = file.metadata().map_err(io(path))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(DataError::Permissions(path.to_owned()));
+    }
+    let mut bytes = Vec::with_capacity(33);
+    file.take(33).read_to_end(&mut bytes).map_err(io(path))?;
+    bytes.try_into().map_err(|_| DataError::Key(path.to_owned()))
 }
 
 /// Random bytes from the operating system.

@@ -4,8 +4,8 @@
 //! a documented sample. Amounts of assets are in whole units, everything else in US dollars, all of it as texts.
 
 use holdfast_decision::configuration::{
-    AssetConfiguration, BucketSpec, BucketSpecs, Configuration, Parameters, TierConfiguration,
-    WalletConfiguration,
+    AssetConfiguration, BucketSpec, BucketSpecs, Configuration, Parameters, SignerConfiguration,
+    TierConfiguration, WalletChain, WalletConfiguration, WalletSource,
 };
 use holdfast_values::{Amount, AssetNetwork, AssetSpec, Micros, Name, Network, UsdCents, time};
 use serde::Deserialize;
@@ -42,6 +42,27 @@ struct Document {
     wallets: Vec<Wallet>,
     assets: Vec<Asset>,
     overall: Buckets,
+    #[serde(default)]
+    signers: Vec<Signer>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Signer {
+    name: String,
+    receipt_key: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Chain {
+    network: String,
+    #[serde(default)]
+    descriptors: Vec<String>,
+    address: Option<String>,
+    fee_max: String,
+    fee_bucket: Bucket,
+    confirmations_final: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -57,6 +78,8 @@ struct Tier {
 struct Wallet {
     name: String,
     buckets: Buckets,
+    #[serde(default)]
+    chains: Vec<Chain>,
 }
 
 #[derive(Deserialize)]
@@ -108,6 +131,7 @@ struct ParametersDocument {
     small_usd: Option<String>,
     small_account_age: Option<String>,
     loosening_signatures: Option<u32>,
+    release_lifetime: Option<String>,
 }
 
 /// Reads a document and checks it, all but what depends on the configuration before it.
@@ -123,6 +147,7 @@ pub fn parse(text: &str) -> Result<Configuration, ExchangeError> {
         tiers: document.tiers.iter().map(tier).collect::<Result<_, _>>()?,
         overall: buckets("overall", &document.overall, 2)?,
         parameters: parameters(&document.parameters)?,
+        signers: optional(document.signers.iter().map(signer).collect::<Result<_, _>>()?),
     };
     configuration.validate()?;
     Ok(configuration)
@@ -148,7 +173,71 @@ fn tier(tier: &Tier) -> Result<TierConfiguration, ExchangeError> {
 
 fn wallet(wallet: &Wallet) -> Result<WalletConfiguration, ExchangeError> {
     let buckets = buckets(&format!("wallet {}", wallet.name), &wallet.buckets, 2)?;
-    Ok(WalletConfiguration { name: name("wallets.name", &wallet.name)?, buckets })
+    let chains = wallet.chains.iter().map(|on| chain(&wallet.name, on)).collect::<Result<_, _>>()?;
+    Ok(WalletConfiguration { name: name("wallets.name", &wallet.name)?, buckets, chains: optional(chains) })
+}
+
+/// Nothing is written as absent, so that a configuration has one form.
+fn optional<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
+}
+
+fn signer(signer: &Signer) -> Result<SignerConfiguration, ExchangeError> {
+    let place = format!("signer {}: receipt_key", signer.name);
+    Ok(SignerConfiguration {
+        name: name("signers.name", &signer.name)?,
+        receipt_key: holdfast_authn::parse_operator_key(&signer.receipt_key)
+            .map_err(|error| wrong(place, error))?,
+    })
+}
+
+/// Blocks until a Bitcoin transaction counts as final, unless the configuration says otherwise.
+const BITCOIN_FINAL: u32 = 6;
+/// The same for EVM networks: two epochs of Ethereum.
+const EVM_FINAL: u32 = 64;
+
+fn chain(wallet: &str, on: &Chain) -> Result<WalletChain, ExchangeError> {
+    let place = format!("wallet {wallet} on {}", on.network);
+    let network: Network = on.network.parse().map_err(|error| wrong(place.clone(), error))?;
+    let decimals = network
+        .native_decimals()
+        .ok_or_else(|| wrong(place.clone(), "Holdfast cannot read this network's transactions"))?;
+    let amount = |field: &str, text: &str| {
+        Amount::parse(text, decimals).map_err(|error| wrong(format!("{place}: {field}"), error))
+    };
+    let source = match (&on.address, on.descriptors.as_slice()) {
+        (Some(address), []) => WalletSource::Address(address.clone()),
+        (None, [_, ..]) => WalletSource::Descriptors(on.descriptors.clone()),
+        _ => return Err(wrong(place, "give descriptors (Bitcoin) or an address (EVM)")),
+    };
+    let default = if network.chain_id().is_some() { EVM_FINAL } else { BITCOIN_FINAL };
+    let chain = WalletChain {
+        network,
+        source,
+        fee_max: amount("fee_max", &on.fee_max)?,
+        fee_bucket: BucketSpec {
+            size: amount("fee_bucket.size", &on.fee_bucket.size)?,
+            refill_per_hour: amount("fee_bucket.refill_per_hour", &on.fee_bucket.refill_per_hour)?,
+        },
+        confirmations_final: on.confirmations_final.unwrap_or(default),
+    };
+    chain_wallet(&chain).map_err(|error| wrong(place, error))?;
+    Ok(chain)
+}
+
+/// The wallet that transactions are read against.
+///
+/// # Errors
+/// If its descriptors or its address are none.
+pub fn chain_wallet(
+    chain: &WalletChain,
+) -> Result<holdfast_transactions::Wallet, holdfast_transactions::WalletError> {
+    match &chain.source {
+        WalletSource::Descriptors(descriptors) => {
+            holdfast_transactions::Wallet::bitcoin(chain.network, descriptors)
+        }
+        WalletSource::Address(address) => holdfast_transactions::Wallet::evm(chain.network, address),
+    }
 }
 
 fn asset(asset: &Asset) -> Result<AssetConfiguration, ExchangeError> {
@@ -218,6 +307,10 @@ fn parameters(document: &ParametersDocument) -> Result<Parameters, ExchangeError
         },
         small_account_age: span("small_account_age", &document.small_account_age, default.small_account_age)?,
         loosening_signatures: document.loosening_signatures.unwrap_or(default.loosening_signatures),
+        release_lifetime: match &document.release_lifetime {
+            None => None,
+            Some(_) => Some(span("release_lifetime", &document.release_lifetime, 0)?),
+        },
     })
 }
 

@@ -105,6 +105,16 @@ const TABLE: &[Row] = &[
     ("operator_signature_invalid", 422, "The signature is not this operator's over this text."),
     ("operator_signature_repeated", 422, "The same operator signed twice: each counts once."),
     ("import_chunk_invalid", 422, "The part of the import does not read as one."),
+    // Transactions.
+    ("transfer_text_malformed", 422, "The text is not in the form of holdfast-transfer/v1."),
+    ("receipt_invalid", 422, "The receipt is not one that a configured signer signed."),
+    ("observation_invalid", 422, "The observation does not read as one."),
+    ("transaction_not_found", 404, "No released transaction of this digest is remembered."),
+    (
+        "release_key_missing",
+        503,
+        "This data directory has no release key: make one with `holdfast release-key` and pin it at the signer.",
+    ),
     // What there is.
     ("withdrawal_not_found", 404, "There is no withdrawal of this id."),
     ("account_not_found", 404, "There is no account of this id."),
@@ -143,6 +153,12 @@ pub const fn refusal_status(refusal: Refusal) -> u16 {
         | Refusal::TokenExists
         | Refusal::TextUsed
         | Refusal::ClockNotSuspect
+        | Refusal::AlreadyReleased
+        | Refusal::NotConflicting
+        | Refusal::HaltedNow
+        | Refusal::EpochInvalid
+        | Refusal::FeeBucketSpent
+        | Refusal::SignerNotRecovered
         | Refusal::AlreadyInitialised
         | Refusal::NotInitialised => 409,
         Refusal::WithdrawalForeign | Refusal::NotTighter | Refusal::SignaturesInsufficient => 403,

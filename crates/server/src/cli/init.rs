@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use holdfast_authn::parse_operator_key;
+use holdfast_authn::{parse_operator_key, print_operator_key};
 use holdfast_decision::command::{Command, Initialise, OperatorKey, PolicySource, TokenScopes, TokenSpec};
 use holdfast_decision::event::Event;
 use holdfast_decision::{State, decide};
@@ -113,6 +113,8 @@ fn init(args: InitArgs) -> Result<String, Failure> {
     drop(Vault::create(&dir.vault(), &kek).map_err(|error| Failure::new(error.code(), error))?);
     let mut journal = LocalJournal::create(dir.path()).map_err(|error| Failure::new(error.code(), error))?;
     let head = journal.append(&[draft]).map_err(|error| Failure::new(error.code(), error))?;
+    let release_key = dir.read_release_key().map_err(|error| Failure::new("release_key", error))?;
+    let release_key = release_key.map(|key| print_operator_key(&key.public_key())).unwrap_or_default();
     let id = journal.id();
     journal.close().map_err(|error| Failure::new(error.code(), error))?;
 
@@ -120,7 +122,7 @@ fn init(args: InitArgs) -> Result<String, Failure> {
         .iter()
         .map(|operator| {
             json!({ "name": operator.name.to_string(),
-                    "public_key": holdfast_authn::print_operator_key(&operator.public_key) })
+                    "public_key": print_operator_key(&operator.public_key) })
         })
         .collect();
     if args.json {
@@ -128,17 +130,17 @@ fn init(args: InitArgs) -> Result<String, Failure> {
             "data": args.data, "token": token, "token_scopes": ["read", "halt"], "journal": id.to_string(),
             "exchange": args.exchange.to_string(), "policy": hex(&pack.hash), "head": head.to_string(),
             "simulated_clock": args.simulated_clock,
-            "pin": { "exchange": args.exchange.to_string(), "operators": pins,
+            "pin": { "release_key": release_key, "exchange": args.exchange.to_string(), "operators": pins,
                      "loosening_signatures": required, "simulated": args.simulated_clock },
         })));
     }
     let mut out = format!(
         "{}\n\nThis token can read and halt, and is shown once. Others are issued by operators: see `holdfast token new`.\n\n\
-         Pin at the signer:\n  exchange              {}\n  simulated clock       {}\n  signatures to loosen  {required}\n",
+         Pin at the signer:\n  exchange              {}\n  release key           {release_key}\n  simulated clock       {}\n  signatures to loosen  {required}\n",
         token, args.exchange, args.simulated_clock
     );
     for operator in &operators {
-        let key = holdfast_authn::print_operator_key(&operator.public_key);
+        let key = print_operator_key(&operator.public_key);
         out.push_str(&format!("  operator              {} {key}\n", operator.name));
     }
     out.push_str(&format!(

@@ -9,6 +9,7 @@ pub mod journal;
 pub mod operator;
 pub mod policy;
 mod progress;
+pub mod release_key;
 pub mod replay;
 pub mod serve;
 pub mod text;
@@ -47,6 +48,8 @@ enum Command {
     Text(text::TextArgs),
     /// Check and explain policy packs.
     Policy(policy::PolicyArgs),
+    /// The key that signs releases: print its public half, to be pinned at the signer.
+    ReleaseKey(release_key::ReleaseKeyArgs),
     /// Verify, checkpoint and export the journal.
     Journal(journal::JournalArgs),
     /// Decide every record of a journal again and compare.
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Address(args) => address::run(args),
         Command::Text(args) => text::run(args),
         Command::Policy(args) => policy::run(args),
+        Command::ReleaseKey(args) => release_key::run(&args),
         Command::Journal(args) => journal::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Why(args) => why::run(args),

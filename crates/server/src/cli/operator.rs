@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use holdfast_authn::encoding::to_base64url;
 use holdfast_authn::print_operator_key;
 use holdfast_decision::acts::{ACTS, Act, ActLines};
-use holdfast_values::Timestamp;
 use holdfast_values::texts::{Nonce, OperatorText, Seconds, Window};
+use holdfast_values::{SignedText, Timestamp, WithdrawalText};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -62,6 +62,10 @@ struct TextArgs {
     /// The document that belongs to it.
     #[arg(long, conflicts_with = "pack")]
     payload: Option<PathBuf>,
+    /// For approve_withdrawal: the file with the withdrawal's text, as `GET /v1/withdrawals/{id}/text` gives it. Its
+    /// SHA-256 becomes the detail, and it is shown: it is what the signature approves.
+    #[arg(long, conflicts_with = "detail")]
+    withdrawal_text: Option<PathBuf>,
     /// For activate_policy: the directory of the pack. Its target is filled in.
     #[arg(long, requires = "payload_out")]
     pack: Option<PathBuf>,
@@ -127,8 +131,14 @@ pub fn run(args: OperatorArgs) -> ExitCode {
 }
 
 fn acts() -> String {
-    ACTS.iter()
-        .fold(String::new(), |text, (name, required, what)| format!("{text}{name:18} {required:8?} {what}\n"))
+    let text = ACTS.iter().fold(String::new(), |text, (name, required, what)| {
+        format!("{text}{name:18} {required:8?} {what}\n")
+    });
+    SIGNER_ACTS
+        .iter()
+        .fold(format!("{text}\nFor a signer (see docs/signer.md):\n"), |text, (name, target, detail)| {
+            format!("{text}{name:18} target `{target}`, detail `{detail}`\n")
+        })
 }
 
 fn file(error: impl core::fmt::Display) -> Failure {
@@ -162,6 +172,10 @@ fn public_key(pair: &Ed25519KeyPair) -> Result<String, Failure> {
         pair.public_key().as_ref().try_into().map_err(|_| Failure::new("key_invalid", "not 32 bytes"))?;
     Ok(print_operator_key(&bytes))
 }
+
+/// Acts that a signer carries out and Holdfast does not: name, target, detail.
+const SIGNER_ACTS: &[(&str, &str, &str)] =
+    &[("halt", "signer:NAME", "-"), ("resume_signer", "signer:NAME", "-"), ("adopt_store", "store:HEX", "-")];
 
 /// Reads a key that [`keygen`] wrote.
 fn read_key(path: &Path) -> Result<Ed25519KeyPair, Failure> {
@@ -213,7 +227,12 @@ pub(super) fn write_text(
 fn text(args: &TextArgs) -> Result<String, Failure> {
     let unknown =
         || Failure::new("act_unknown", format!("{} is no act: see `holdfast operator acts`", args.act));
-    let act = ACTS.iter().find(|row| row.0 == args.act).ok_or_else(unknown)?.0;
+    let known = ACTS.iter().map(|row| row.0).chain(SIGNER_ACTS.iter().map(|row| row.0));
+    let act = known.into_iter().find(|name| *name == args.act).ok_or_else(unknown)?;
+    let mut detail = args.detail.clone();
+    if let Some(path) = &args.withdrawal_text {
+        detail = withdrawal_detail(path, &args.target)?;
+    }
     let mut target = args.target.clone();
     let mut payload =
         args.payload.as_deref().map(|path| data::read_limited(path, 1 << 20)).transpose().map_err(file)?;
@@ -226,13 +245,17 @@ fn text(args: &TextArgs) -> Result<String, Failure> {
         (target, payload) = (hex(&pack.hash), Some(bytes));
     }
     let lines = match &payload {
-        Some(_) => ActLines { act, target, detail: args.detail.clone(), payload: true },
+        Some(_) => ActLines { act, target, detail, payload: true },
+        // These are read by a signer, or by `holdfast recover`; their form is in docs/signer.md.
+        None if act == "begin_epoch" || SIGNER_ACTS.iter().any(|row| row.0 == act) => {
+            ActLines { act, target, detail, payload: false }
+        }
         None => {
             let wrong = || {
                 let message = "target or detail is not of this act, or it needs a payload: see `holdfast operator acts`";
                 Failure::new("act_invalid", message)
             };
-            Act::parse(act, &target, &args.detail).ok_or_else(wrong)?.lines()
+            Act::parse(act, &target, &detail).ok_or_else(wrong)?.lines()
         }
     };
     let digest = payload.map(|bytes| Sha256::digest(&bytes).into());
@@ -240,9 +263,27 @@ fn text(args: &TextArgs) -> Result<String, Failure> {
     Ok(if args.out.is_some() { String::new() } else { text })
 }
 
+/// The detail of `approve_withdrawal`; shows what is approved.
+fn withdrawal_detail(path: &Path, target: &str) -> Result<String, Failure> {
+    let bytes = data::read_limited(path, 8 << 10).map_err(file)?;
+    let text = WithdrawalText::parse(&bytes).map_err(|error| Failure::new("text_invalid", error))?;
+    if text.withdrawal.to_string() != target {
+        let message = format!("{} is about {}, not about {target}", path.display(), text.withdrawal);
+        return Err(Failure::new("text_invalid", message));
+    }
+    use std::io::Write as _;
+    let _unseen = write!(std::io::stderr(), "{text}");
+    Ok(format!("text={}", hex(&text.digest().0)))
+}
+
 fn sign(args: &SignArgs) -> Result<String, Failure> {
     let bytes = data::read_limited(&args.text, 8 << 10).map_err(file)?;
-    let text = OperatorText::parse(&bytes).map_err(|error| Failure::new("text_invalid", error))?;
+    let text = SignedText::parse(&bytes).map_err(|error| Failure::new("text_invalid", error))?;
+    if matches!(text, SignedText::Withdrawal(_)) {
+        let message =
+            "a withdrawal's text is signed by its customer; operators sign an approve_withdrawal act";
+        return Err(Failure::new("text_invalid", message));
+    }
     let pair = read_key(&args.key)?;
     let signature = to_base64url(pair.sign(&text.digest().0).as_ref());
     if args.json {

@@ -124,6 +124,10 @@ async fn serve(args: &ServeArgs) -> Result<bool, Failure> {
     let clock = clock(args, recovered.state.is_simulated(), recovered.state.time())?;
     let fingerprint_key =
         dir.read_fingerprint_key().map_err(|error| Failure::new("fingerprint_key", error))?;
+    let release_key = dir.read_release_key().map_err(|error| Failure::new("release_key", error))?;
+    if release_key.is_none() {
+        tracing::warn!("no release key: nothing will be released (holdfast release-key makes one)");
+    }
     let vault = Vault::open(&dir.vault(), &kek(&config, &dir)?).map_err(|e| Failure::new(e.code(), e))?;
     let signal = Signal::new();
     let reader = recovered.journal.reader().map_err(journal_error)?;
@@ -168,6 +172,7 @@ async fn serve(args: &ServeArgs) -> Result<bool, Failure> {
         journal: std::sync::Mutex::new(reader),
         vault,
         fingerprints: Fingerprinter::new(fingerprint_key),
+        release_key,
         clock,
         limits: config.limits.clone(),
         metrics,

@@ -62,7 +62,9 @@ fn parse_scopes(text: &str) -> Result<TokenScopes, String> {
             "service" => TokenScopes::SERVICE,
             "prices" => TokenScopes::PRICES,
             "halt" => TokenScopes::HALT,
-            _ => return Err(format!("{name:?} is none of read, service, prices, halt")),
+            "wallet" => TokenScopes::WALLET,
+            "chain" => TokenScopes::CHAIN,
+            _ => return Err(format!("{name:?} is none of read, service, prices, halt, wallet, chain")),
         });
     }
     Ok(scopes)

@@ -9,7 +9,7 @@ use holdfast_decision::command::{
 };
 use holdfast_decision::reason::Refusal;
 use holdfast_values::texts::OperatorText;
-use holdfast_values::{Amount, Name, Timestamp, UsdCents};
+use holdfast_values::{Amount, Name, TextDigest, Timestamp, UsdCents};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
@@ -45,7 +45,7 @@ pub(super) struct ActBody {
 /// One operator's signature over the SHA-256 of the text.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SignatureBody {
+pub(super) struct SignatureBody {
     /// The operator's name.
     operator: String,
     /// Ed25519, base64url without padding.
@@ -120,7 +120,7 @@ pub(super) async fn operator_act(
     let prepare = move || {
         let text = OperatorText::parse(body.text.as_bytes())
             .map_err(|error| Problem::new("operator_text_malformed").field("text").detail(error))?;
-        let signatures = verify(&published.operators, &text, &body.signatures)?;
+        let signatures = verify(&published.operators, &text.digest(), &body.signatures)?;
         let act = act(&text, body.payload.as_deref())?;
         Ok::<_, Problem>(Command::OperatorAct(Box::new(OperatorAct {
             text: text.to_string(),
@@ -132,15 +132,15 @@ pub(super) async fn operator_act(
     super::accounts::record(&app, command).await
 }
 
-fn verify(
+/// The signatures, each by a different enrolled operator over this digest.
+pub(super) fn verify(
     operators: &std::collections::BTreeMap<Name, [u8; 32]>,
-    text: &OperatorText,
+    digest: &TextDigest,
     given: &[SignatureBody],
 ) -> Result<Vec<OperatorSignature>, Problem> {
     if given.len() > SIGNATURES_MAX {
         return Err(Problem::new("too_many_items").field("signatures"));
     }
-    let digest = text.digest().0;
     let mut signatures: Vec<OperatorSignature> = Vec::with_capacity(given.len());
     for signature in given {
         let field = || format!("signatures.{}", signature.operator);
@@ -150,7 +150,7 @@ fn verify(
             .ok_or_else(|| Problem::refused(Refusal::OperatorUnknown, "").field(field()))?;
         let bytes = holdfast_authn::operator::parse_operator_signature(&signature.signature)
             .map_err(|error| Problem::new(error.code()).field(field()).detail(error))?;
-        holdfast_authn::verify_operator(&public_key, &digest, &bytes)
+        holdfast_authn::verify_operator(&public_key, &digest.0, &bytes)
             .map_err(|error| Problem::new(error.code()).field(field()).detail(error))?;
         if signatures
             .iter()

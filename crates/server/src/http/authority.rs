@@ -22,7 +22,9 @@ pub enum Rule {
     Any(TokenScopes),
 }
 
-const READ: Rule = Rule::Any(TokenScopes::READ.with(TokenScopes::SERVICE));
+const READ: Rule = Rule::Any(TokenScopes::READ.with(TokenScopes::SERVICE).with(TokenScopes::WALLET));
+const WALLET: Rule = Rule::Any(TokenScopes::WALLET);
+const CHAIN: Rule = Rule::Any(TokenScopes::CHAIN);
 const SERVICE: Rule = Rule::Any(TokenScopes::SERVICE);
 const PRICES: Rule = Rule::Any(TokenScopes::PRICES);
 /// Tightening: anyone trusted may.
@@ -56,6 +58,10 @@ pub const AUTHORITY: &[(&str, &str, Rule)] = &[
     ("POST", "/v1/accounts/{id}/addresses/notice-delivered", SERVICE),
     ("PUT", "/v1/accounts/{id}/api-keys/{key}", SERVICE),
     ("DELETE", "/v1/accounts/{id}/api-keys/{key}", SERVICE),
+    ("POST", "/v1/transactions", WALLET),
+    ("POST", "/v1/transactions/receipts", WALLET),
+    ("GET", "/v1/transactions/{digest}", READ),
+    ("POST", "/v1/chain/observations", CHAIN),
     ("PUT", "/v1/prices", PRICES),
     ("POST", "/v1/halts", TIGHTEN),
     ("GET", "/v1/halts", READ),
@@ -72,7 +78,7 @@ pub const AUTHORITY: &[(&str, &str, Rule)] = &[
 #[must_use]
 pub fn authority_markdown() -> String {
     let mut text = String::from(
-        "# Who may ask for what\n\nA token carries scopes: `read`, `service`, `prices`, `halt`. An operation is open to a \
+        "# Who may ask for what\n\nA token carries scopes: `read`, `service`, `prices`, `halt`, `wallet`, `chain`. An operation is open to a \
          token with at least one of the scopes\nin its row. No scope loosens anything: what lets more through is signed by \
          operators and goes through\n`/v1/operator-acts`, whose token only carries it there (`docs/operator-acts.md`).\n\n\
          This page is printed from the code; `cargo test -p holdfast-server` compares it.\n\n\
@@ -152,6 +158,8 @@ fn scope_names(scopes: TokenScopes) -> String {
         (TokenScopes::SERVICE, "service"),
         (TokenScopes::PRICES, "prices"),
         (TokenScopes::HALT, "halt"),
+        (TokenScopes::WALLET, "wallet"),
+        (TokenScopes::CHAIN, "chain"),
     ];
     let set: Vec<&str> =
         names.into_iter().filter(|(s, _)| scopes.contains(*s)).map(|(_, name)| name).collect();

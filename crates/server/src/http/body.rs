@@ -22,6 +22,8 @@ use super::Shared;
 const BODY_BYTES_MAX: usize = 64 << 10;
 /// The largest body of what operators sign or have signed: packs, configurations, parts of an import.
 const SIGNED_BODY_BYTES_MAX: usize = 1 << 20;
+/// The largest body with a transaction: 4 MiB in base64, and its batch.
+const LARGE_BODY_BYTES_MAX: usize = 6 << 20;
 
 /// A body as it came, whole, within the limit of its operation and its time.
 async fn read(app: &Shared, request: Request, max: usize) -> Result<Bytes, Problem> {
@@ -83,6 +85,21 @@ impl<T: DeserializeOwned> FromRequest<Shared> for SignedJson<T> {
             return Err(Problem::new("unsupported_media_type"));
         }
         let bytes = read(app, request, SIGNED_BODY_BYTES_MAX).await?;
+        Ok(Self(parse(&bytes)?))
+    }
+}
+
+/// A JSON body of at most 6 MiB, for transactions with the transactions before them.
+pub(super) struct LargeJson<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<Shared> for LargeJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request<Body>, app: &Shared) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(Problem::new("unsupported_media_type"));
+        }
+        let bytes = read(app, request, LARGE_BODY_BYTES_MAX).await?;
         Ok(Self(parse(&bytes)?))
     }
 }

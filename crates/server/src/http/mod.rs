@@ -6,6 +6,7 @@ mod accounts;
 mod acts;
 mod authority;
 mod body;
+mod chain;
 mod controls;
 mod evidence;
 mod gauges;
@@ -14,6 +15,7 @@ mod lists;
 mod meta;
 mod openapi;
 mod reply;
+mod transactions;
 mod withdrawals;
 
 use std::sync::Arc;
@@ -25,6 +27,7 @@ use axum::http::{HeaderValue, Method};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post, put};
+use holdfast_authn::release::SigningKey;
 use holdfast_journal::LocalReader;
 use tokio::sync::Mutex;
 
@@ -62,6 +65,8 @@ pub struct App {
     pub vault: Vault,
     /// Makes fingerprints.
     pub fingerprints: Fingerprinter,
+    /// Signs releases; without it nothing is released.
+    pub release_key: Option<SigningKey>,
     /// What time it is.
     pub clock: Clock,
     /// Limits.
@@ -97,6 +102,10 @@ pub fn router(app: Shared) -> Router {
         .route("/v1/accounts/{id}/addresses", post(accounts::add_address).delete(accounts::remove_address))
         .route("/v1/accounts/{id}/addresses/notice-delivered", post(accounts::notice_delivered))
         .route("/v1/accounts/{id}/api-keys/{key}", put(keys::put).delete(keys::revoke))
+        .route("/v1/transactions", post(transactions::propose))
+        .route("/v1/transactions/receipts", post(transactions::receipt))
+        .route("/v1/transactions/{digest}", get(transactions::get))
+        .route("/v1/chain/observations", post(chain::observe))
         .route("/v1/prices", put(controls::set_prices))
         .route("/v1/halts", post(controls::halt).get(controls::halts))
         .route("/v1/cases", get(lists::cases))

@@ -11,7 +11,6 @@ use holdfast_decision::command::{Command, Evidence, Idempotency, RequestWithdraw
 use holdfast_decision::event::{Decision, Event, Status, WithdrawalRequested};
 use holdfast_decision::reason::Refusal;
 use holdfast_decision::withdrawal::Withdrawal;
-use holdfast_values::texts::{Nonce, Seconds, WithdrawalText};
 use holdfast_values::{
     AccountId, Amount, AssetSymbol, CaseId, Destination, Fingerprint, Name, Timestamp, WithdrawalId,
 };
@@ -498,7 +497,8 @@ pub(super) async fn text(State(app): State<Shared>, Path(id): Path<String>) -> R
         .intake
         .ask(move |desk| {
             let core = desk.state();
-            core.withdrawal(id).map(|open| text_of(core, id, open).ok_or(Problem::new("internal")))
+            core.withdrawal(id)
+                .map(|_| core.text_of(id).map(|text| text.to_string()).ok_or(Problem::new("internal")))
         })
         .await?;
     let text = answer.value.ok_or(Problem::new("withdrawal_not_found"))??;
@@ -510,27 +510,9 @@ pub(super) async fn text(State(app): State<Shared>, Path(id): Path<String>) -> R
     Ok(response)
 }
 
-fn text_of(core: &Core, id: WithdrawalId, open: &Withdrawal) -> Option<String> {
-    let asset = core.configuration().assets.get(usize::from(open.request.asset.0))?;
-    let on = asset.spec.on(open.request.destination.network())?;
-    let text = WithdrawalText {
-        exchange: core.exchange().parse().ok()?,
-        account: core.account_id(open.request.account)?.clone(),
-        withdrawal: id,
-        asset: asset.spec.symbol.clone(),
-        destination: open.request.destination.clone(),
-        decimals: on.decimals,
-        amount: on.to_network_units(asset.spec.decimals, open.request.amount)?,
-        fee_max: on.to_network_units(asset.spec.decimals, open.request.fee_max)?,
-        not_after: Seconds::floor(open.request.not_after),
-        nonce: Nonce(open.request.nonce),
-    };
-    Some(text.to_string())
-}
-
 impl super::App {
     /// One record of the journal. Blocks.
-    fn read_record(&self, sequence: u64) -> Result<holdfast_journal::Record, Problem> {
+    pub(super) fn read_record(&self, sequence: u64) -> Result<holdfast_journal::Record, Problem> {
         let reader = self.journal.lock().map_err(|_| Problem::new("internal"))?;
         let records = reader.read(sequence, 1).map_err(|error| {
             tracing::error!(code = error.code(), %error, "the journal cannot be read");

@@ -104,6 +104,7 @@ impl Desk<'_> {
                     | Event::OperatorEnrolled(_)
                     | Event::OperatorRevoked(_)
                     | Event::Initialised(_)
+                    | Event::Configured(_)
             )
         });
         Ok(Decided { sequence, at, events })

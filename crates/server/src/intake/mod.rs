@@ -20,10 +20,12 @@ use std::thread::JoinHandle;
 
 use holdfast_decision::State;
 use holdfast_decision::command::TokenSpec;
-use holdfast_values::Name;
+use holdfast_transactions::Wallet;
+use holdfast_values::{Name, Network};
 use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
+use crate::exchange;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::views::Signal;
@@ -89,6 +91,10 @@ pub struct Published {
     pub tokens: HashMap<[u8; 32], TokenSpec>,
     /// Operators' public keys.
     pub operators: BTreeMap<Name, [u8; 32]>,
+    /// Signers' receipt keys.
+    pub receipt_keys: BTreeMap<Name, [u8; 32]>,
+    /// The wallets that transactions are read against.
+    pub wallets: Arc<Wallets>,
     /// The exchange's DNS name.
     pub exchange: String,
     /// The journal was made with a simulated clock.
@@ -103,9 +109,49 @@ impl Published {
                 .operators()
                 .map(|(name, operator)| (name.clone(), operator.public_key))
                 .collect(),
+            receipt_keys: state
+                .configuration()
+                .signers
+                .iter()
+                .flatten()
+                .map(|signer| (signer.name.clone(), signer.receipt_key))
+                .collect(),
+            wallets: Arc::new(Wallets::of(state)),
             exchange: state.exchange().to_owned(),
             simulated: state.is_simulated(),
         }
+    }
+}
+
+/// The configured wallets by network, as transactions are read against them.
+#[derive(Clone, Debug, Default)]
+pub struct Wallets(BTreeMap<Network, (Vec<Name>, Vec<Wallet>)>);
+
+impl Wallets {
+    fn of(state: &State) -> Self {
+        let mut wallets = Self::default();
+        for wallet in &state.configuration().wallets {
+            for chain in wallet.chains.iter().flatten() {
+                match exchange::chain_wallet(chain) {
+                    Ok(read) => {
+                        let (names, known) = wallets.0.entry(chain.network).or_default();
+                        names.push(wallet.name.clone());
+                        known.push(read);
+                    }
+                    // It was checked when it came in; should a later reader refuse it, nothing there is released.
+                    Err(error) => {
+                        tracing::error!(wallet = %wallet.name, network = %chain.network, %error, "the wallet cannot be read");
+                    }
+                }
+            }
+        }
+        wallets
+    }
+
+    /// The wallets of a network, with their names in the same order.
+    #[must_use]
+    pub fn on(&self, network: Network) -> Option<(&[Name], &[Wallet])> {
+        self.0.get(&network).map(|(names, known)| (names.as_slice(), known.as_slice()))
     }
 }
 
