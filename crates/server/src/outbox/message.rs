@@ -1,12 +1,13 @@
 //! Which events become which messages, and what they say.
 
-use holdfast_decision::acts::scope_text;
+use holdfast_decision::acts::{Digest, scope_text};
 use holdfast_decision::command::Command;
-use holdfast_decision::event::{AccountIndex, Decision, Event, Status};
-use holdfast_values::{CaseId, Timestamp, WithdrawalId};
+use holdfast_decision::event::{AccountIndex, Decision, Event, SpendRecovered, Status, TransactionReleased};
+use holdfast_values::{CaseId, Timestamp, WithdrawalId, WithdrawalText};
 use serde_json::Value;
 
 use super::store::Mark;
+use crate::record::chain::{chain_id, spends};
 use crate::record::json::{Object, factor_names, key_scopes, security_change_name};
 use crate::record::{Decoded, Names, hex, reason_json};
 use crate::views::{DbNames, WithdrawalNames, case_of};
@@ -36,6 +37,17 @@ messages! {
     WITHDRAWAL_DENIED "withdrawal.denied" "It does not go.";
     WITHDRAWAL_CANCELLED "withdrawal.cancelled" "Its owner took it back.";
     WITHDRAWAL_EXPIRED "withdrawal.expired" "It was not released in time.";
+    WITHDRAWAL_RELEASED "withdrawal.released" "A signer may sign a transaction that pays it; again for each transaction that may replace it. Time alone gives nothing back from here on.";
+    WITHDRAWAL_BROADCAST "withdrawal.broadcast" "A node of its network knows a transaction that pays it; also when a reorganisation took it out of its block again.";
+    WITHDRAWAL_CONFIRMED "withdrawal.confirmed" "A block holds a transaction that pays it. It is not final yet: wait for `withdrawal.paid`.";
+    WITHDRAWAL_PAID "withdrawal.paid" "The transaction that pays it is final. Nothing follows.";
+    WITHDRAWAL_VOIDED "withdrawal.voided" "Its signer vouches that it never authorised it and never will: it was not paid, and its value is free again. Nothing follows.";
+    WITHDRAWAL_REPLACED "withdrawal.replaced" "A transaction that does not pay it and leaves no room for one that does is final: it was not paid. Nothing follows.";
+    WITHDRAWAL_FAILED "withdrawal.failed" "The transaction that was to pay it is final, and failed: it was not paid. Nothing follows.";
+    TRANSACTION_RELEASED "transaction.released" "A signer may sign this transaction, until its release expires: a batch of withdrawals, each of which has its `withdrawal.released`, or an internal transfer.";
+    CHAIN_ALARM "chain.alarm" "A chain or a signer shows what cannot be, and the wallet is halted. `unknown_spend`: its coins were spent by a transaction that was never released. `deep_reorganisation`: a final transaction is final no more. `unknown_authorisation`: a signer authorised a transaction that was never released; `transaction` is then its digest, otherwise its id on the chain.";
+    EPOCH_BEGUN "epoch.begun" "A restored journal goes on, with a signer's spend records taken in.";
+    SPEND_RECOVERED "spend.recovered" "A signer remembers a payment that the restored journal did not know as released. An open withdrawal counts as released from here on; one with `is_lost` is not among the open ones: check your own books.";
     CASE_OPENED "case.opened" "A held withdrawal became a case; operators decide it.";
     CASE_APPROVED "case.approved" "Operators let a held withdrawal go on.";
     NOTICE_ADDRESS "notice.address_recorded" "Tell the account's owner that a destination was recorded, and report the delivery: the veto window begins then.";
@@ -114,18 +126,22 @@ impl Lookup for DbNames {
     }
 }
 
-/// Places that one event may take: its messages keep their ids when a later version adds one to another event.
+/// Places that one event takes at least: messages keep their ids when a later version adds one to another event. An
+/// event that says more, such as the release of a batch, moves those after it.
 const PLACES: u32 = 4;
 
 /// The messages of a record, in order.
 pub(super) fn of_record(record: &Decoded, names: &dyn Lookup) -> Vec<Message> {
     let mut messages = Vec::new();
-    for (place, event) in (0_u32..).zip(&record.events) {
-        let said = of_event(record, event, names);
-        for (offset, (kind, data)) in (0_u32..PLACES).zip(said) {
+    let mut free = 0;
+    for event in &record.events {
+        let first: u32 = free;
+        free = first.saturating_add(PLACES);
+        for (index, (kind, data)) in (first..).zip(of_event(record, event, names)) {
+            free = free.max(index.saturating_add(1));
             messages.push(Message {
                 sequence: record.sequence,
-                index: place.saturating_mul(PLACES).saturating_add(offset),
+                index,
                 kind,
                 at: record.at,
                 data: data.put("sequence", record.sequence).into(),
@@ -144,9 +160,36 @@ fn of_event(record: &Decoded, event: &Event, names: &dyn Lookup) -> Said {
         Event::WithdrawalDecided { withdrawal, decision } => decided(record, *withdrawal, decision, names),
         Event::WithdrawalCancelled { withdrawal: id } => one(WITHDRAWAL_CANCELLED, withdrawal(*id)),
         Event::WithdrawalExpired { withdrawal: id } => one(WITHDRAWAL_EXPIRED, withdrawal(*id)),
-        Event::CaseApproved { withdrawal: id, operators } => {
+        Event::CaseApproved { withdrawal: id, operators }
+        | Event::WithdrawalApproved { withdrawal: id, operators, .. } => {
             one(CASE_APPROVED, put_case(withdrawal(*id), *id).put("operators", *operators))
         }
+        Event::TransactionReleased(released) => transaction_released(released, names),
+        Event::WithdrawalMoved { withdrawal: id, status, transaction } => moved_kind(*status)
+            .map(|kind| (kind, put_transaction(withdrawal(*id), record, transaction.as_ref())))
+            .into_iter()
+            .collect(),
+        Event::WithdrawalPaid { withdrawal: id, transaction } => {
+            one(WITHDRAWAL_PAID, put_transaction(withdrawal(*id), record, Some(transaction)))
+        }
+        Event::ChainAlarm { alarm, wallet, network, transaction, spends: keys } => one(
+            CHAIN_ALARM,
+            Object::new()
+                .put("alarm", alarm.name())
+                .put("wallet", names.wallet(*wallet))
+                .put("network", network.name())
+                .put("transaction", hex(transaction))
+                .put("spends", spends(keys)),
+        ),
+        Event::EpochBegun { epoch, signer, counter } => one(
+            EPOCH_BEGUN,
+            Object::new()
+                .put("epoch", *epoch)
+                .put("signer", signer.as_str())
+                .put("counter", *counter)
+                .maybe("by", by(record)),
+        ),
+        Event::SpendRecovered(spend) => one(SPEND_RECOVERED, spend_recovered(spend, names)),
         Event::AddressRecorded { account, destination } => {
             one(NOTICE_ADDRESS, about_account(*account, names).put("destination", destination.to_string()))
         }
@@ -229,7 +272,10 @@ fn of_event(record: &Decoded, event: &Event, names: &dyn Lookup) -> Said {
         | Event::ImportDone(_)
         | Event::Refused { .. }
         | Event::Repeated { .. }
-        | Event::Trimmed { .. } => Vec::new(),
+        | Event::Trimmed { .. }
+        | Event::ReleaseDropped { .. }
+        | Event::TransactionObserved { .. }
+        | Event::ReceiptRecorded { .. } => Vec::new(),
     }
 }
 
@@ -246,9 +292,98 @@ fn decided(record: &Decoded, id: WithdrawalId, decision: &Decision, names: &dyn 
         }
         Status::Approved => said.push((WITHDRAWAL_APPROVED, data())),
         Status::Denied => said.push((WITHDRAWAL_DENIED, data())),
-        Status::Dwelling | Status::Cancelled | Status::Expired => {}
+        Status::Dwelling
+        | Status::Cancelled
+        | Status::Expired
+        | Status::Released
+        | Status::Broadcast
+        | Status::Confirmed
+        | Status::Voided
+        | Status::Replaced
+        | Status::Failed => {}
     }
     said
+}
+
+/// One message about the transaction, then one for each withdrawal that it pays.
+fn transaction_released(released: &TransactionReleased, names: &dyn Lookup) -> Said {
+    let digest = hex(&released.transaction.0);
+    let ids: Vec<String> = released.withdrawals.iter().map(ToString::to_string).collect();
+    let fee = released.network.native_decimals().map(|decimals| released.fee.to_fixed(decimals));
+    let whole = Object::new()
+        .put("transaction", digest.as_str())
+        .put("release", released.release.to_string())
+        .put("signer", released.signer.as_str())
+        .put("wallet", names.wallet(released.wallet))
+        .put("network", released.network.name())
+        .put("fee", fee)
+        .put("withdrawals", ids)
+        .put("transfer", released.transfer.as_ref().map(|transfer| transfer.transfer.to_string()))
+        .put("not_before", released.not_before.to_string())
+        .put("expires", released.expires.to_string());
+    let each = released.withdrawals.iter().map(|id| {
+        let data = about_withdrawal(*id, names)
+            .put("status", Status::Released.name())
+            .put("transaction", digest.as_str())
+            .put("release", released.release.to_string());
+        (WITHDRAWAL_RELEASED, data)
+    });
+    core::iter::once((TRANSACTION_RELEASED, whole)).chain(each).collect()
+}
+
+const fn moved_kind(status: Status) -> Option<&'static str> {
+    match status {
+        Status::Released => Some(WITHDRAWAL_RELEASED),
+        Status::Broadcast => Some(WITHDRAWAL_BROADCAST),
+        Status::Confirmed => Some(WITHDRAWAL_CONFIRMED),
+        Status::Voided => Some(WITHDRAWAL_VOIDED),
+        Status::Replaced => Some(WITHDRAWAL_REPLACED),
+        Status::Failed => Some(WITHDRAWAL_FAILED),
+        Status::AwaitingApproval
+        | Status::Dwelling
+        | Status::Held
+        | Status::Approved
+        | Status::Denied
+        | Status::Cancelled
+        | Status::Expired => None,
+    }
+}
+
+/// The transaction, and what the same record says of it.
+fn put_transaction(object: Object, record: &Decoded, transaction: Option<&Digest>) -> Object {
+    let object = object.put("transaction", transaction.map(|digest| hex(&digest.0)));
+    let seen = record.events.iter().find_map(|event| match event {
+        Event::TransactionObserved { transaction: seen, confirmations, chain_id: id, .. }
+            if Some(seen) == transaction =>
+        {
+            Some((*confirmations, chain_id(id)))
+        }
+        _ => None,
+    });
+    match seen {
+        Some((confirmations, id)) => object.put("confirmations", confirmations).put("chain_id", id),
+        None => object,
+    }
+}
+
+fn spend_recovered(spend: &SpendRecovered, names: &dyn Lookup) -> Object {
+    let object = match WithdrawalText::parse(spend.intent.as_bytes()) {
+        // What was lost has nothing but its text.
+        Ok(text) if names.withdrawal(spend.withdrawal).is_none() => Object::new()
+            .put("withdrawal", spend.withdrawal.to_string())
+            .put("account", text.account.to_string())
+            .put("asset", text.asset.to_string())
+            .put("network", text.destination.network().name())
+            .put("amount", text.amount.to_fixed(text.decimals)),
+        _ => about_withdrawal(spend.withdrawal, names),
+    };
+    let transactions: Vec<String> =
+        spend.transactions.iter().map(|known| hex(&known.transaction.0)).collect();
+    object
+        .put("signer", spend.signer.as_str())
+        .put("wallet", names.wallet(spend.wallet))
+        .put("transactions", transactions)
+        .put("is_lost", spend.is_lost)
 }
 
 fn about_account(account: AccountIndex, names: &dyn Lookup) -> Object {

@@ -4,6 +4,7 @@ use holdfast_decision::acts::scope_text;
 use holdfast_decision::command::{Command, OperatorAct, RequestWithdrawal};
 use serde_json::Value;
 
+use super::chain;
 use super::json::{self, Object, hex};
 use super::names::Names;
 
@@ -33,6 +34,9 @@ pub const fn command_name(command: &Command) -> &'static str {
         Command::OperatorAct(_) => "operator_act",
         Command::ImportChunk { .. } => "import_chunk",
         Command::RevokeToken { .. } => "revoke_token",
+        Command::ProposeTransaction(_) => "propose_transaction",
+        Command::RecordReceipt(_) => "record_receipt",
+        Command::RecordObservation(_) => "record_observation",
     }
 }
 
@@ -99,6 +103,9 @@ pub fn command_json(command: &Command, names: &dyn Names) -> Value {
             object.put("digest", hex(digest)).put("accounts", accounts)
         }
         Command::RevokeToken { client, by } => object.put("client", client.as_str()).put("by", by.as_str()),
+        Command::ProposeTransaction(proposed) => chain::proposed(object, proposed, names),
+        Command::RecordReceipt(receipt) => chain::receipt(object, receipt),
+        Command::RecordObservation(observation) => chain::observation(object, observation),
     }
     .into()
 }
@@ -119,16 +126,8 @@ fn request_withdrawal(object: Object, request: &RequestWithdrawal, names: &dyn N
 }
 
 fn operator_act(object: Object, act: &OperatorAct, names: &dyn Names) -> Object {
-    let signatures: Vec<Value> = act
-        .signatures
-        .iter()
-        .map(|signature| {
-            Object::new()
-                .put("operator", signature.operator.name.as_str())
-                .put("public_key", hex(&signature.operator.public_key))
-                .put("signature", hex(&signature.signature))
-                .into()
-        })
-        .collect();
-    object.put("text", act.text.as_str()).put("signatures", signatures).put("act", json::act(&act.act, names))
+    object
+        .put("text", act.text.as_str())
+        .put("signatures", chain::signatures(&act.signatures))
+        .put("act", json::act(&act.act, names))
 }

@@ -1,10 +1,13 @@
 //! Events as JSON.
 
 use holdfast_decision::acts::scope_text;
-use holdfast_decision::event::{AccountIndex, Decision, Event, Lane, TierIndex, WithdrawalRequested};
+use holdfast_decision::event::{
+    AccountIndex, Decision, Event, Lane, TierIndex, WalletIndex, WithdrawalRequested,
+};
 use holdfast_decision::reason::Reason;
 use serde_json::Value;
 
+use super::chain;
 use super::json::{self, Object, hex};
 use super::names::Names;
 
@@ -55,6 +58,16 @@ pub const fn event_name(event: &Event) -> &'static str {
         Event::Refused { .. } => "refused",
         Event::Repeated { .. } => "repeated",
         Event::Trimmed { .. } => "trimmed",
+        Event::WithdrawalApproved { .. } => "withdrawal_approved",
+        Event::TransactionReleased(_) => "transaction_released",
+        Event::ReleaseDropped { .. } => "release_dropped",
+        Event::WithdrawalMoved { .. } => "withdrawal_moved",
+        Event::WithdrawalPaid { .. } => "withdrawal_paid",
+        Event::TransactionObserved { .. } => "transaction_observed",
+        Event::ChainAlarm { .. } => "chain_alarm",
+        Event::ReceiptRecorded { .. } => "receipt_recorded",
+        Event::EpochBegun { .. } => "epoch_begun",
+        Event::SpendRecovered(_) => "spend_recovered",
     }
 }
 
@@ -156,6 +169,38 @@ pub fn event_json(event: &Event, names: &dyn Names) -> Value {
             .put("detail", detail.as_str()),
         Event::Repeated { sequence } => object.put("sequence", *sequence),
         Event::Trimmed { until } => object.put("until", until.to_string()),
+        Event::WithdrawalApproved { withdrawal, operators, approval } => object
+            .put("withdrawal", withdrawal.to_string())
+            .put("operators", *operators)
+            .put("approval", chain::approval(approval)),
+        Event::TransactionReleased(released) => chain::released(object, released, names),
+        Event::ReleaseDropped { dropped } => object.put("dropped", chain::dropped(dropped)),
+        Event::WithdrawalMoved { withdrawal, status, transaction } => object
+            .put("withdrawal", withdrawal.to_string())
+            .put("status", status.name())
+            .put("transaction", transaction.as_ref().map(|digest| hex(&digest.0))),
+        Event::WithdrawalPaid { withdrawal, transaction } => {
+            object.put("withdrawal", withdrawal.to_string()).put("transaction", hex(&transaction.0))
+        }
+        Event::TransactionObserved { transaction, standing, confirmations, chain_id } => object
+            .put("transaction", hex(&transaction.0))
+            .put("standing", standing.name())
+            .put("confirmations", *confirmations)
+            .put("chain_id", chain::chain_id(chain_id)),
+        Event::ChainAlarm { alarm, wallet, network, transaction, spends } => {
+            put_wallet(object.put("alarm", alarm.name()), *wallet, names)
+                .put("network", network.name())
+                .put("transaction", hex(transaction))
+                .put("spends", chain::spends(spends))
+        }
+        Event::ReceiptRecorded { signer, counter, transaction } => object
+            .put("signer", signer.as_str())
+            .put("counter", *counter)
+            .put("transaction", transaction.as_ref().map(|digest| hex(&digest.0))),
+        Event::EpochBegun { epoch, signer, counter } => {
+            object.put("epoch", *epoch).put("signer", signer.as_str()).put("counter", *counter)
+        }
+        Event::SpendRecovered(spend) => chain::spend_recovered(object, spend, names),
     }
     .into()
 }
@@ -166,6 +211,10 @@ fn put_account(object: Object, account: AccountIndex, names: &dyn Names) -> Obje
 
 fn put_tier(object: Object, tier: TierIndex, names: &dyn Names) -> Object {
     object.put("tier_index", tier.0).maybe("tier", names.tier(tier))
+}
+
+fn put_wallet(object: Object, wallet: WalletIndex, names: &dyn Names) -> Object {
+    object.put("wallet_index", wallet.0).maybe("wallet", names.wallet(wallet))
 }
 
 fn withdrawal_requested(object: Object, requested: &WithdrawalRequested, names: &dyn Names) -> Object {

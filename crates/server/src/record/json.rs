@@ -12,7 +12,7 @@ use holdfast_values::asset::AssetNetwork;
 use holdfast_values::{Amount, Destination, Fingerprint};
 use serde_json::{Map, Value};
 
-use super::Names;
+use super::{Names, chain};
 
 /// A JSON object under construction.
 #[derive(Debug, Default)]
@@ -101,7 +101,7 @@ pub(crate) fn key_scopes(scopes: Scopes) -> Vec<Value> {
 }
 
 pub(super) fn token_scopes(scopes: TokenScopes) -> Vec<Value> {
-    bits(scopes.0, &["read", "service", "prices", "halt"])
+    bits(scopes.0, &["read", "service", "prices", "halt", "wallet", "chain"])
 }
 
 /// The names of factors, in the order of their strength.
@@ -238,6 +238,7 @@ pub(super) fn configuration(configuration: &Configuration) -> Value {
             Object::new()
                 .put("name", wallet.name.as_str())
                 .put("buckets", buckets(&wallet.buckets, USD_DECIMALS))
+                .maybe("chains", wallet.chains.as_deref().map(chain::wallet_chains))
                 .into()
         })
         .collect();
@@ -258,6 +259,7 @@ pub(super) fn configuration(configuration: &Configuration) -> Value {
         .put("tiers", tiers)
         .put("overall", buckets(&configuration.overall, USD_DECIMALS))
         .put("parameters", parameters(configuration))
+        .maybe("signers", chain::signers(configuration))
         .into()
 }
 
@@ -285,6 +287,7 @@ fn parameters(configuration: &Configuration) -> Value {
         .put("small_usd_cents", parameters.small_usd_cents.0)
         .put("small_account_age_micros", parameters.small_account_age)
         .put("loosening_signatures", parameters.loosening_signatures)
+        .maybe("release_lifetime_micros", parameters.release_lifetime)
         .into()
 }
 
@@ -330,7 +333,7 @@ pub(super) fn digests(digests: &[Digest]) -> Vec<Value> {
 }
 
 /// An act's typed content, beside the lines that its text carries.
-pub(super) fn act(act: &Act, _names: &dyn Names) -> Value {
+pub(super) fn act(act: &Act, names: &dyn Names) -> Value {
     let lines = act.lines();
     let object = Object::of(lines.act).put("target", lines.target).put("detail", lines.detail);
     match act {
@@ -338,6 +341,7 @@ pub(super) fn act(act: &Act, _names: &dyn Names) -> Value {
         Act::ActivatePolicy(source) => object.put("policy", policy(source)),
         Act::Import(manifest) => object.put("digests", digests(manifest)),
         Act::EnrolOperator(operator) => object.put("operator", operator_key(operator)),
+        Act::BeginEpoch(start) => object.put("start", chain::epoch_start(start, names)),
         Act::IssueToken(spec) => object.put("token", token(spec)),
         Act::Resume(_)
         | Act::ApproveCase(_)
@@ -346,7 +350,8 @@ pub(super) fn act(act: &Act, _names: &dyn Names) -> Value {
         | Act::SetLimits { .. }
         | Act::RevokeOperator(_)
         | Act::ConfirmClock
-        | Act::ActivateRules(_) => object,
+        | Act::ActivateRules(_)
+        | Act::ApproveWithdrawal { .. } => object,
     }
     .into()
 }

@@ -3,6 +3,7 @@
 //! Lives here: decoding (an unknown variant names its record), the stable JSON names of every command, event and
 //! field, and the names that dense indexes stand for. Nothing here decides, stores or sends anything.
 
+pub(crate) mod chain;
 mod command;
 mod event;
 pub(crate) mod json;

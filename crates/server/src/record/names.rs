@@ -3,7 +3,7 @@
 use holdfast_decision::State;
 use holdfast_decision::configuration::Configuration;
 use holdfast_decision::event::{AccountIndex, AssetIndex, Event, TierIndex, WalletIndex};
-use holdfast_values::{AccountId, AssetSymbol};
+use holdfast_values::{AccountId, AssetNetwork, AssetSymbol, Network};
 
 /// Looks up the names behind indexes. An index without a name prints as its number alone.
 pub trait Names {
@@ -22,6 +22,14 @@ pub trait Names {
     fn decimals(&self, symbol: &AssetSymbol) -> Option<u8> {
         let assets = &self.configuration()?.assets;
         assets.iter().find(|asset| asset.spec.symbol == *symbol).map(|asset| asset.spec.decimals)
+    }
+
+    /// The asset that a contract on a network (or the network's own coin) is.
+    fn asset_on(&self, network: Network, contract: Option<&str>) -> Option<&AssetSymbol> {
+        let assets = &self.configuration()?.assets;
+        let is_it = |on: &AssetNetwork| on.contract.as_deref() == contract;
+        let asset = assets.iter().find(|asset| asset.spec.on(network).is_some_and(is_it))?;
+        Some(&asset.spec.symbol)
     }
 
     /// The wallet of that number.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use holdfast_decision::acts::scope_text;
-use holdfast_decision::command::{Command, Evidence, ImportedAccount};
+use holdfast_decision::command::{Command, Evidence, ImportedAccount, ReceiptOutcome};
 use holdfast_decision::configuration::Configuration;
 use holdfast_decision::event::{AccountIndex, Decision, Event, Status, TierIndex, WithdrawalRequested};
 use holdfast_journal::{Head, Record};
@@ -66,7 +66,7 @@ impl Projection {
     }
 }
 
-enum FoldError {
+pub(super) enum FoldError {
     Database(rusqlite::Error),
     Unknown(&'static str),
 }
@@ -77,23 +77,24 @@ impl From<rusqlite::Error> for FoldError {
     }
 }
 
-struct Writer<'a> {
-    connection: &'a Connection,
-    configuration: &'a mut Option<Configuration>,
-    record: &'a Decoded,
+/// Folds one record.
+pub(super) struct Writer<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) configuration: &'a mut Option<Configuration>,
+    pub(super) record: &'a Decoded,
 }
 
 /// Sequences fit: the journal keeps them in the same kind of column.
-const fn integer(sequence: u64) -> i64 {
+pub(super) const fn integer(sequence: u64) -> i64 {
     sequence.cast_signed()
 }
 
 impl Writer<'_> {
-    fn run(&self, sql: &str, values: impl rusqlite::Params) -> Result<usize, FoldError> {
+    pub(super) fn run(&self, sql: &str, values: impl rusqlite::Params) -> Result<usize, FoldError> {
         Ok(self.connection.prepare_cached(sql)?.execute(values)?)
     }
 
-    fn sequence(&self) -> i64 {
+    pub(super) fn sequence(&self) -> i64 {
         integer(self.record.sequence)
     }
 
@@ -152,7 +153,9 @@ impl Writer<'_> {
             Event::WithdrawalRequested(requested) => self.request(requested),
             Event::WithdrawalDecided { withdrawal, decision } => self.decide(ordinal, *withdrawal, decision),
             Event::FactorDischarged { withdrawal, factor } => self.discharge(*withdrawal, factor.name()),
-            Event::CaseApproved { withdrawal, .. } => self.close_case(*withdrawal, "approved"),
+            Event::CaseApproved { withdrawal, .. } | Event::WithdrawalApproved { withdrawal, .. } => {
+                self.close_case(*withdrawal, "approved")
+            }
             Event::Reserved { withdrawal, class } => {
                 self.withdrawal(*withdrawal, "reserved", Some(class.name().to_owned()))
             }
@@ -167,6 +170,15 @@ impl Writer<'_> {
             Event::Unqueued { withdrawal } => self.withdrawal(*withdrawal, "queued_turn", None),
             Event::WithdrawalCancelled { withdrawal } => self.close(*withdrawal, Status::Cancelled),
             Event::WithdrawalExpired { withdrawal } => self.close(*withdrawal, Status::Expired),
+            Event::TransactionReleased(_)
+            | Event::ReleaseDropped { .. }
+            | Event::WithdrawalMoved { .. }
+            | Event::WithdrawalPaid { .. }
+            | Event::TransactionObserved { .. }
+            | Event::ChainAlarm { .. }
+            | Event::ReceiptRecorded { .. }
+            | Event::EpochBegun { .. }
+            | Event::SpendRecovered(_) => self.ledger(event),
             Event::DowntimeRecorded { .. }
             | Event::ClockSuspected
             | Event::ClockConfirmed
@@ -280,7 +292,7 @@ impl Writer<'_> {
         // The decision follows in the same record and fills in what is empty here.
         self.run(
             "INSERT INTO withdrawals VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, \
-             '', '', '', ?14, '[]', '[]', NULL, NULL, ?14, NULL, ?1)",
+             '', '', '', ?14, '[]', '[]', NULL, NULL, ?14, NULL, NULL, ?1)",
             params![
                 self.sequence(),
                 requested.withdrawal.to_string(),
@@ -357,7 +369,11 @@ impl Writer<'_> {
             Status::Approved | Status::Dwelling | Status::AwaitingApproval => {
                 self.close_case(withdrawal, "released")
             }
-            Status::Cancelled | Status::Expired => self.close_case(withdrawal, status),
+            Status::Cancelled | Status::Expired | Status::Voided | Status::Replaced | Status::Failed => {
+                self.close_case(withdrawal, status)
+            }
+            // No decision leads there: these come with releases and from chains.
+            Status::Released | Status::Broadcast | Status::Confirmed => Ok(()),
         }
     }
 
@@ -376,7 +392,7 @@ impl Writer<'_> {
     }
 
     /// Changes one column of a withdrawal.
-    fn withdrawal(
+    pub(super) fn withdrawal(
         &self,
         withdrawal: WithdrawalId,
         column: &str,
@@ -389,14 +405,14 @@ impl Writer<'_> {
         }
     }
 
-    fn close(&self, withdrawal: WithdrawalId, status: Status) -> Result<(), FoldError> {
+    pub(super) fn close(&self, withdrawal: WithdrawalId, status: Status) -> Result<(), FoldError> {
         self.withdrawal(withdrawal, "status", Some(status.name().to_owned()))?;
         self.end(withdrawal)?;
         self.close_case(withdrawal, status.name())
     }
 
     /// What ends gives back what it held and waits for nothing.
-    fn end(&self, withdrawal: WithdrawalId) -> Result<(), FoldError> {
+    pub(super) fn end(&self, withdrawal: WithdrawalId) -> Result<(), FoldError> {
         self.run(
             "UPDATE withdrawals SET closed_at = ?3, reserved = NULL, queued_turn = NULL, updated_sequence = ?2 \
              WHERE id = ?1",
@@ -429,7 +445,7 @@ impl Writer<'_> {
     }
 
     /// Closes the open case about a withdrawal, if there is one.
-    fn close_case(&self, withdrawal: WithdrawalId, result: &str) -> Result<(), FoldError> {
+    pub(super) fn close_case(&self, withdrawal: WithdrawalId, result: &str) -> Result<(), FoldError> {
         self.run(
             "UPDATE cases SET closed_sequence = ?2, closed_at = ?3, result = ?4 \
              WHERE withdrawal = ?1 AND closed_at IS NULL",
@@ -585,6 +601,15 @@ fn who_and_what(command: &Command) -> (Option<String>, Option<String>) {
             (Some(by.join(", ")), Some(format!("{} {}", lines.act, lines.target)))
         }
         Command::RevokeToken { client, by } => (Some(by.to_string()), Some(client.to_string())),
+        Command::ProposeTransaction(proposed) => (None, Some(hex(&proposed.transaction.0))),
+        Command::RecordReceipt(receipt) => {
+            let subject = match &receipt.what {
+                ReceiptOutcome::Authorised { transaction, .. } => hex(&transaction.0),
+                ReceiptOutcome::Voided { withdrawal } => withdrawal.to_string(),
+            };
+            (Some(receipt.signer.to_string()), Some(subject))
+        }
+        Command::RecordObservation(seen) => (None, Some(hex(&seen.chain_id))),
     }
 }
 
@@ -595,6 +620,9 @@ fn summary(events: &[Event]) -> String {
         let name = match event {
             Event::WithdrawalDecided { decision, .. } => format!("decided: {}", decision.status.name()),
             Event::Refused { refusal, .. } => format!("refused: {}", refusal.code()),
+            Event::WithdrawalMoved { status, .. } => format!("moved: {}", status.name()),
+            Event::TransactionObserved { standing, .. } => format!("observed: {}", standing.name()),
+            Event::ChainAlarm { alarm, .. } => format!("alarm: {}", alarm.name()),
             other => record::event_name(other).to_owned(),
         };
         match parts.iter_mut().find(|(known, _)| *known == name) {

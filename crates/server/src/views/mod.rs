@@ -8,6 +8,7 @@ mod cursor;
 mod error;
 mod fold;
 mod follow;
+mod ledger;
 mod query;
 mod rebuild;
 mod rows;

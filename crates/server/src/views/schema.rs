@@ -12,7 +12,7 @@ use super::ViewsError;
 /// `HFVW` in the file's header.
 const APPLICATION_ID: i32 = 0x4846_5657;
 /// Raised with every change of the tables: views of another format are rebuilt, never migrated.
-const FORMAT: i32 = 1;
+const FORMAT: i32 = 2;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const TABLES: &str = "
@@ -23,7 +23,7 @@ CREATE TABLE withdrawals (
     fee_max TEXT NOT NULL, usd TEXT NOT NULL, channel TEXT NOT NULL, nonce TEXT NOT NULL, requested_at TEXT NOT NULL,
     not_after TEXT NOT NULL, status TEXT NOT NULL, outcome TEXT NOT NULL, class TEXT NOT NULL,
     dwell_until TEXT NOT NULL, factors TEXT NOT NULL, reasons TEXT NOT NULL, reserved TEXT, queued_turn INTEGER,
-    decided_at TEXT NOT NULL, closed_at TEXT, updated_sequence INTEGER NOT NULL) STRICT;
+    decided_at TEXT NOT NULL, closed_at TEXT, paid_at TEXT, updated_sequence INTEGER NOT NULL) STRICT;
 CREATE INDEX withdrawals_account ON withdrawals (account, sequence);
 CREATE INDEX withdrawals_status ON withdrawals (status, sequence);
 CREATE INDEX withdrawals_time ON withdrawals (requested_at);
@@ -49,6 +49,44 @@ CREATE TABLE addresses (
 CREATE TABLE audit (
     sequence INTEGER PRIMARY KEY, at TEXT NOT NULL, command TEXT NOT NULL, by TEXT, subject TEXT, refusal TEXT,
     summary TEXT NOT NULL) STRICT;
+CREATE TABLE transactions (
+    number INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, release_id TEXT, signer TEXT NOT NULL,
+    wallet TEXT NOT NULL, network TEXT NOT NULL, spends TEXT NOT NULL, outputs TEXT, fee TEXT, fee_network_units TEXT,
+    transfer TEXT, transfer_text TEXT, external TEXT, standing TEXT NOT NULL, confirmations INTEGER NOT NULL,
+    chain_id TEXT, is_signed INTEGER NOT NULL, released_at TEXT NOT NULL, expires TEXT, seen_at TEXT, over_at TEXT,
+    sequence INTEGER NOT NULL, updated_sequence INTEGER NOT NULL) STRICT;
+CREATE INDEX transactions_standing ON transactions (standing, number);
+CREATE INDEX transactions_wallet ON transactions (wallet, network, number);
+CREATE TABLE payments (
+    digest TEXT NOT NULL, withdrawal TEXT NOT NULL, PRIMARY KEY (digest, withdrawal)) STRICT, WITHOUT ROWID;
+CREATE INDEX payments_withdrawal ON payments (withdrawal, digest);
+CREATE TABLE drops (
+    sequence INTEGER NOT NULL, withdrawal TEXT NOT NULL, at TEXT NOT NULL, why TEXT NOT NULL,
+    PRIMARY KEY (sequence, withdrawal)) STRICT, WITHOUT ROWID;
+CREATE INDEX drops_withdrawal ON drops (withdrawal, sequence);
+CREATE TABLE alarms (
+    number INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, at TEXT NOT NULL, alarm TEXT NOT NULL, wallet TEXT NOT NULL,
+    network TEXT NOT NULL, transaction_id TEXT NOT NULL, spends TEXT NOT NULL) STRICT;
+CREATE TABLE receipts (
+    sequence INTEGER PRIMARY KEY, at TEXT NOT NULL, signer TEXT NOT NULL, counter INTEGER NOT NULL, digest TEXT,
+    voided TEXT) STRICT;
+CREATE TABLE epochs (
+    number INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, sequence INTEGER NOT NULL, at TEXT NOT NULL,
+    signer TEXT NOT NULL, counter INTEGER NOT NULL) STRICT;
+CREATE TABLE recovered_spends (
+    number INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, at TEXT NOT NULL, withdrawal TEXT NOT NULL,
+    signer TEXT NOT NULL, wallet TEXT NOT NULL, network TEXT NOT NULL, transactions TEXT NOT NULL,
+    is_lost INTEGER NOT NULL, intent TEXT NOT NULL) STRICT;
+-- Each withdrawal with the transaction that pays it: of several the one that came furthest, and of equals the newest.
+CREATE VIEW withdrawals_on_chain AS
+    SELECT withdrawals.*, paying.digest AS paying_digest, paying.standing AS paying_standing,
+        paying.confirmations AS paying_confirmations, paying.chain_id AS paying_chain_id
+    FROM withdrawals LEFT JOIN transactions AS paying ON paying.number = (
+        SELECT rival.number FROM payments JOIN transactions AS rival ON rival.digest = payments.digest
+        WHERE payments.withdrawal = withdrawals.id
+        ORDER BY CASE rival.standing WHEN 'final' THEN 0 WHEN 'included' THEN 1 WHEN 'failed' THEN 2 WHEN 'pending' THEN 3
+            WHEN 'vanished' THEN 4 WHEN 'unseen' THEN 5 ELSE 6 END, rival.number DESC
+        LIMIT 1);
 ";
 
 /// The views' file in a data directory.
