@@ -1,0 +1,6 @@
+//! Watchers against nodes that a test holds in its hand: without IO as tables, and over real HTTP against a small fake that
+//! speaks the nodes' own JSON-RPC.
+
+mod bitcoin;
+
+mod bitcoin_node;
