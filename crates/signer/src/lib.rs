@@ -1,1 +1,28 @@
 //! The last word beside the wallet's keys: verifies a release, compares the transaction, spends it once.
+//!
+//! A signer trusts nobody's database. Its pinned file ([`pins`]) says whose word counts and how much may leave; its own
+//! store remembers everything that it ever authorised. [`Signer`] puts both together; [`serve`] offers it on a Unix
+//! socket and [`Client`] asks it there. Nothing here is asynchronous, and nothing but that socket is a network.
+
+#![forbid(unsafe_code)]
+
+pub mod acts;
+pub mod bucket;
+pub mod cli;
+pub mod client;
+pub mod examine;
+pub mod files;
+pub mod key;
+pub mod pins;
+pub mod refused;
+pub mod serve;
+pub mod signer;
+mod spend;
+pub mod store;
+pub mod wire;
+
+pub use acts::SignerAct;
+pub use client::{Client, ClientError};
+pub use pins::Pins;
+pub use refused::{BucketName, Refused};
+pub use signer::{Authorised, Clock, OpenError, Sighashes, Signer, Status, system_clock};
