@@ -12,7 +12,7 @@ use crate::ledger::Observation;
 /// Most observations of one request.
 pub(crate) const REQUEST_OBSERVATIONS_MAX: usize = 500;
 /// Most bytes of one request, unless a single observation has more.
-const REQUEST_BYTES_MAX: usize = 60 << 10;
+const REQUEST_BYTES_MAX: usize = 256 << 10;
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
 /// Why Holdfast did not acknowledge.

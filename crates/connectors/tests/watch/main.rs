@@ -2,5 +2,9 @@
 //! speaks the nodes' own JSON-RPC.
 
 mod bitcoin;
-
 mod bitcoin_node;
+mod config;
+mod evm;
+mod evm_node;
+mod http;
+mod over_http;
