@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast_authn::release::{self, Kind, Release, SignedAct, verify_act};
 use holdfast_transactions::{Decoded, PaidAsset, decode};
 use holdfast_values::texts::{TransferText, WithdrawalText};
-use holdfast_values::{Amount, AssetSymbol, Destination, Network};
+use holdfast_values::{Amount, AssetSymbol, Destination, Network, Timestamp, time};
 
 use crate::pins::{FeeBounds, Payer, PinnedAsset, Pins};
 use crate::refused::Refused;
@@ -73,6 +73,21 @@ pub fn examine(pins: &Pins, release: &[u8], transaction: &[u8]) -> Result<Examin
         check_signatures(pins, text, signed)?;
     }
     Ok(Examined { release, decoded, payments, transfer, fees })
+}
+
+/// Whether a release is valid at `now`, and for no longer than pinned.
+pub fn check_window(pins: &Pins, release: &Release, now: Timestamp) -> Result<(), Refused> {
+    if now < release.not_before {
+        return Err(Refused::NotYetValid { not_before: release.not_before, now });
+    }
+    if now >= release.expires {
+        return Err(Refused::Expired { expires: release.expires, now });
+    }
+    let max = pins.release_lifetime_max;
+    if release.expires.since(release.not_before) > max {
+        return Err(Refused::LifetimeTooLong { max_seconds: max / time::SECOND });
+    }
+    Ok(())
 }
 
 fn withdrawal_texts(pins: &Pins, release: &Release) -> Result<Vec<WithdrawalText>, Refused> {

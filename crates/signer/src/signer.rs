@@ -205,6 +205,11 @@ impl Signer {
         &self.pins
     }
 
+    /// What was pinned, the store closed.
+    pub fn into_pins(self) -> Pins {
+        self.pins
+    }
+
     /// Why the store failed, if it did: the signer must be opened again.
     pub fn failed(&self) -> Option<&str> {
         self.failed.as_deref()

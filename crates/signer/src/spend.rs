@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use holdfast_authn::release::spends::TRANSACTIONS_MAX;
 use holdfast_authn::release::{self, Kind, Outcome, Receipt, SigningKey};
-use holdfast_values::{Amount, ConflictKey, Timestamp, TransferId, WithdrawalId, time};
+use holdfast_values::{Amount, ConflictKey, Timestamp, TransferId, WithdrawalId};
 
 use crate::acts::{self, SignerAct};
 use crate::bucket::{BucketSpec, Level};
-use crate::examine::Examined;
+use crate::examine::{Examined, check_window};
 use crate::pins::Pins;
 use crate::refused::{BucketName, Refused};
 use crate::store::records::{Authorised, Records, Standing};
@@ -76,16 +76,7 @@ impl Spender<'_> {
         if now < standing.highest {
             return Err(Refused::ClockBehind { now, highest: standing.highest });
         }
-        if now < release.not_before {
-            return Err(Refused::NotYetValid { not_before: release.not_before, now });
-        }
-        if now >= release.expires {
-            return Err(Refused::Expired { expires: release.expires, now });
-        }
-        let max = self.pins.release_lifetime_max;
-        if release.expires.since(release.not_before) > max {
-            return Err(Refused::LifetimeTooLong { max_seconds: max / time::SECOND });
-        }
+        check_window(self.pins, release, now)?;
         if release.epoch < standing.epoch {
             return Err(Refused::EpochOld { epoch: release.epoch, current: standing.epoch });
         }
