@@ -134,7 +134,7 @@ impl Sent {
 
 /// The bytes of calldata, as far as they matter.
 fn bytes(digits: &str) -> Option<Vec<u8>> {
-    if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) || digits.len() % 2 != 0 {
+    if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) || !digits.len().is_multiple_of(2) {
         return None;
     }
     let (pairs, _) = digits.as_bytes().as_chunks::<2>();

@@ -331,7 +331,7 @@ fn any_answer_whatever_ends_in_doubt_or_nothing() {
         let node = story.node.clone();
         let doubt = poll_with(&mut story.follower, |call| {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            if (seed >> 33) % 4 == 0 {
+            if (seed >> 33).is_multiple_of(4) {
                 return Ok(values[(seed >> 40) as usize % values.len()].clone());
             }
             node.answer(call.method, &call.params)

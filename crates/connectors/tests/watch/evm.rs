@@ -86,7 +86,9 @@ fn what_is_paid_is_said_exactly() {
     let word = |text: &str| format!("{text:0>64}");
     let shop = word(&SHOP[2..]);
     let transfer = format!("0xa9059cbb{shop}{}", word("64"));
-    let cases: [(&str, Tx, &[(&str, &str, &str)]); 12] = [
+    // Whom, in which contract's token, how much.
+    type Paid = &'static [(&'static str, &'static str, &'static str)];
+    let cases: [(&str, Tx, Paid); 12] = [
         ("native", pay(1), &[(SHOP, "-", "1")]),
         ("to itself", Tx { to: Some(OWN), value: 0, ..pay(1) }, &[(OWN, "-", "0")]),
         (
@@ -275,7 +277,7 @@ fn any_answer_whatever_ends_in_doubt_or_the_truth() {
         let node = story.node.clone();
         let doubt = poll_with(&mut story.follower, |call| {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            if (seed >> 33) % 4 == 0 {
+            if (seed >> 33).is_multiple_of(4) {
                 return Ok(values[(seed >> 40) as usize % values.len()].clone());
             }
             node.answer(call.method, &call.params)

@@ -27,6 +27,9 @@ pub(crate) enum Reply {
     Close,
 }
 
+/// How a server feels.
+pub(crate) type Mood = fn() -> Reply;
+
 /// Serves until the process ends; returns the URL.
 pub(crate) fn serve(handle: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -115,7 +118,7 @@ pub(crate) struct Holdfast {
     pub(crate) told: Arc<Mutex<Vec<String>>>,
     pub(crate) requests: Arc<Mutex<Vec<usize>>>,
     /// So many requests are answered with this before one is taken.
-    pub(crate) refuse: Arc<Mutex<Vec<fn() -> Reply>>>,
+    pub(crate) refuse: Arc<Mutex<Vec<Mood>>>,
 }
 
 impl Holdfast {

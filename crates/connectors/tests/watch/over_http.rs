@@ -11,7 +11,7 @@ use holdfast_connectors::{WatchError, Watcher};
 
 use crate::bitcoin_node::{self, address, out, script, spend};
 use crate::evm_node;
-use crate::http::{Holdfast, Reply, rpc, serve};
+use crate::http::{Holdfast, Mood, Reply, rpc, serve};
 
 /// A folder of its own, gone with the test.
 struct Folder(PathBuf);
@@ -37,13 +37,11 @@ impl Drop for Folder {
     }
 }
 
-type Mood = Arc<Mutex<Option<fn() -> Reply>>>;
-
 struct Setting {
     folder: Folder,
     config: PathBuf,
     node: Arc<Mutex<bitcoin_node::Node>>,
-    mood: Mood,
+    mood: Arc<Mutex<Option<Mood>>>,
     holdfast: Holdfast,
     coin: OutPoint,
 }
@@ -54,7 +52,7 @@ impl Setting {
         let mut node = bitcoin_node::Node::new();
         let deposit = spend(&[OutPoint { vout: 7, ..OutPoint::null() }], &[(script(1), 1_000)]);
         node.mine(&[&deposit]);
-        let (node, mood, holdfast) = (Arc::new(Mutex::new(node)), Mood::default(), Holdfast::default());
+        let (node, mood, holdfast) = (Arc::new(Mutex::new(node)), Arc::default(), Holdfast::default());
         let (serving, feeling) = (Arc::clone(&node), Arc::clone(&mood));
         let url = serve(move |request| {
             // "__cookie__:abc"
@@ -135,7 +133,7 @@ fn what_holdfast_does_not_acknowledge_is_told_again_also_after_a_restart() {
     setting.expect(&[]);
     let a = pay(setting.coin, 100);
     setting.node.lock().unwrap().mine(&[&a]);
-    let refusals: [(&str, fn() -> Reply); 5] = [
+    let refusals: [(&str, Mood); 5] = [
         ("holdfast_refused", || Reply::Text(503, String::new())),
         ("holdfast_refused", || {
             Reply::Json(422, serde_json::json!({ "code": "wallet_unknown", "title": "No" }))
@@ -163,7 +161,7 @@ fn a_node_that_hangs_dribbles_floods_or_talks_rubbish_is_waited_for() {
     setting.node.lock().unwrap().accept(&a);
     setting.expect(&[(&a, "pending 0")]);
     setting.node.lock().unwrap().mine(&[]);
-    let moods: [(&str, fn() -> Reply); 8] = [
+    let moods: [(&str, Mood); 8] = [
         ("node_unreachable", || Reply::Hang(Duration::from_secs(2))),
         ("node_unreachable", || Reply::Dribble),
         ("node_unreachable", || Reply::Flood),

@@ -15,6 +15,7 @@ pub mod serve;
 pub mod text;
 pub mod token;
 pub mod views;
+pub mod watch;
 pub mod why;
 
 use std::io::Write as _;
@@ -58,6 +59,8 @@ enum Command {
     Why(why::WhyArgs),
     /// The read model: rebuild it from the journal.
     Views(views::ViewsArgs),
+    /// Watch a wallet on a chain's node and report what spends from it.
+    Watch(watch::WatchArgs),
 }
 
 /// Runs the command line.
@@ -77,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(args),
         Command::Why(args) => why::run(args),
         Command::Views(args) => views::run(args),
+        Command::Watch(args) => watch::run(&args),
     }
 }
 

@@ -66,7 +66,7 @@ fn end(failure: &Failure) -> ExitCode {
 }
 
 /// Lines for people on a terminal, JSON elsewhere; `HOLDFAST_LOG` filters.
-fn start_log() {
+pub(super) fn start_log() {
     let filter = EnvFilter::try_from_env("HOLDFAST_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let set = if std::io::stderr().is_terminal() { log.try_init() } else { log.json().try_init() };
