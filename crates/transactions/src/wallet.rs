@@ -171,7 +171,9 @@ fn branch(secp: &Secp256k1<VerifyOnly>, network: Network, text: &str) -> Result<
     if text.len() > DESCRIPTOR_LEN_MAX {
         return Err(WalletError::DescriptorLength);
     }
-    if text.contains("prv") {
+    // A whole word: the letters "prv" may stand inside a public key by chance.
+    let mut words = text.split(|letter: char| !letter.is_ascii_alphanumeric());
+    if words.any(|word| word.len() > 100 && (word.starts_with("xprv") || word.starts_with("tprv"))) {
         return Err(WalletError::DescriptorPrivate);
     }
     let descriptor = Descriptor::<DescriptorPublicKey>::from_str(text);

@@ -182,9 +182,9 @@ impl Network {
     /// Decimals of the network's own coin, where Holdfast can decode what is paid in it.
     pub const fn native_decimals(self) -> Option<u8> {
         match self.family() {
-            Family::Bitcoin | Family::BitcoinLike => Some(8),
+            Family::Bitcoin => Some(8),
             Family::Evm => Some(18),
-            Family::Tron | Family::Solana | Family::Xrp | Family::Stellar => None,
+            Family::BitcoinLike | Family::Tron | Family::Solana | Family::Xrp | Family::Stellar => None,
         }
     }
 
@@ -255,7 +255,7 @@ mod tests {
                 || network.chain_id().is_some();
             assert_eq!(network.is_releasable(), expected, "{network}");
             let decimals = if network.chain_id().is_some() { 18 } else { 8 };
-            assert!(!expected || network.native_decimals() == Some(decimals), "{network}");
+            assert_eq!(network.native_decimals(), expected.then_some(decimals), "{network}");
         }
     }
 }

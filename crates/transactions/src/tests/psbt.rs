@@ -34,6 +34,9 @@ fn only_exactly_a_psbt_is_read() {
     assert_eq!(code(&framed(&unsigned, &[0, 0, 0])), "utxo_missing");
     assert_eq!(code(&framed(&unsigned, &[0, 0, 0, 0])), "trailing_bytes");
     assert_eq!(code(&framed(&[&unsigned[..], &[0]].concat(), &[0, 0, 0])), "psbt_malformed");
+    let mut scripted = house.payment().unsigned_tx;
+    scripted.input[0].script_sig = bitcoin::ScriptBuf::from(vec![0x51]);
+    assert_eq!(code(&framed(&serialize(&scripted), &[0, 0, 0])), "input_signed");
     // A field twice, a key with more behind its type, a length that is not in its shortest form.
     assert_eq!(code(&framed(&unsigned, &[1, 9, 0, 1, 9, 0, 0, 0, 0])), "psbt_malformed");
     assert_eq!(code(&framed(&unsigned, &[2, 1, 9, 0, 0, 0, 0])), "psbt_malformed");

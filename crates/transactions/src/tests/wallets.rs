@@ -67,6 +67,7 @@ fn only_ranged_single_key_descriptors_with_public_keys_are_wallets() {
     );
     for (text, expected) in [
         (format!("wpkh({private}/0/*)"), DescriptorPrivate),
+        (format!("wpkh([73c5da0a/84'/0'/0']{}/0/*)", private.replacen('x', "t", 1)), DescriptorPrivate),
         ("wpkh(KwDiBf89QgGbjEhKnhXJuH7LrciVrZi3qYjgd9M7rFU73sVHnoWn)".into(), DescriptorMalformed),
         (format!("wpkh({key}/0/0)"), DescriptorRange),
         (format!("wpkh({key})"), DescriptorRange),

@@ -153,7 +153,7 @@ impl TransferText {
         let wallet = reader.field("wallet", str::parse::<Name>)?;
         let (network, decimals_native) = reader.field("network", |text| {
             let network: Network = text.parse()?;
-            match network.native_decimals().filter(|_| network.is_releasable()) {
+            match network.native_decimals() {
                 Some(decimals) => Ok((network, decimals)),
                 None => Err(TextReason::Field(FieldError::NotReleasable)),
             }
