@@ -52,7 +52,8 @@ impl Setting {
         let mut node = bitcoin_node::Node::new();
         let deposit = spend(&[OutPoint { vout: 7, ..OutPoint::null() }], &[(script(1), 1_000)]);
         node.mine(&[&deposit]);
-        let (node, mood, holdfast) = (Arc::new(Mutex::new(node)), Arc::default(), Holdfast::default());
+        let mood = Arc::new(Mutex::new(None::<Mood>));
+        let (node, holdfast) = (Arc::new(Mutex::new(node)), Holdfast::default());
         let (serving, feeling) = (Arc::clone(&node), Arc::clone(&mood));
         let url = serve(move |request| {
             // "__cookie__:abc"
