@@ -632,7 +632,7 @@ impl State {
             }
         }
         if let Some(ledger) = &mut self.ledger {
-            ledger.trim(until);
+            ledger.trim(until, |id| self.withdrawals.contains_key(id));
         }
         self.trim_at = until.plus(TRIM_EVERY);
     }

@@ -45,9 +45,9 @@ pub struct Ledger {
     pub(crate) recovered: BTreeMap<Name, u64>,
     #[n(4)]
     pub(crate) fees: BTreeMap<(WalletIndex, Network), Bucket>,
-    /// Transactions that nobody released and that have alarmed already.
+    /// Transactions that nobody released and that have alarmed already, by the wallet whose coins they spend.
     #[n(5)]
-    pub(crate) strangers: BTreeMap<(Network, Digest), Timestamp>,
+    pub(crate) strangers: BTreeMap<(WalletIndex, Network, Digest), Timestamp>,
     /// What signers paid and this journal has lost: the same is not paid again without a person.
     #[n(6)]
     pub(crate) lost: BTreeMap<WithdrawalId, Lost>,
@@ -181,12 +181,15 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn trim(&mut self, until: Timestamp) {
+    /// Forgets what is over for long, unless an open withdrawal still speaks of it.
+    pub(crate) fn trim(&mut self, until: Timestamp, is_open: impl Fn(&WithdrawalId) -> bool) {
         let old = |at: Timestamp| until.since(at) >= REMEMBERED;
         let over: Vec<Digest> = self
             .transactions
             .iter()
-            .filter(|(_, transaction)| transaction.over_at.is_some_and(old))
+            .filter(|(_, transaction)| {
+                transaction.over_at.is_some_and(old) && !transaction.withdrawals.iter().any(&is_open)
+            })
             .map(|(digest, _)| *digest)
             .collect();
         for digest in over {
@@ -271,13 +274,14 @@ impl State {
             && let Some((asset, amount, usd)) =
                 released.transfer.as_ref().and_then(|transfer| transfer.external)
         {
-            self.spend_for_nobody(at, (asset, released.wallet), amount, usd);
+            self.spend_for_nobody(at, (asset, released.wallet), Class::Bound, amount, usd);
         }
         let ledger = self.ledger_mut();
         match ledger.transactions.get_mut(&digest) {
             Some(known) => {
                 known.release = released.release;
                 known.expires = released.expires;
+                known.outputs = Some(released.outputs);
             }
             None => {
                 let transaction = Transaction {
@@ -310,9 +314,7 @@ impl State {
     fn pay_by(&mut self, at: Timestamp, id: WithdrawalId, digest: Digest) {
         self.unqueue(id);
         let Some(withdrawal) = self.withdrawals.get_mut(&id) else { return };
-        let reserved = withdrawal.reserved.take();
-        let class = reserved.unwrap_or(withdrawal.decision.class);
-        let since = at;
+        let (since, class) = (at, withdrawal.reserved.take());
         let releases = withdrawal
             .released
             .get_or_insert_with(|| Box::new(Releases { since, class, transactions: Vec::new() }));
@@ -333,7 +335,7 @@ impl State {
                 && let Some(releases) = withdrawal.released.take()
             {
                 // It was never paid: what was taken for it goes back, once, the way a reservation does.
-                withdrawal.reserved = Some(releases.class);
+                withdrawal.reserved = releases.class;
             }
             self.close(at, id);
         } else if let Some(withdrawal) = self.withdrawals.get_mut(&id) {
@@ -367,7 +369,13 @@ impl State {
         transaction.over_at = standing.is_over().then_some(at);
     }
 
-    pub(crate) fn remember_stranger(&mut self, at: Timestamp, network: Network, transaction: [u8; 32]) {
+    fn remember_stranger(
+        &mut self,
+        at: Timestamp,
+        wallet: WalletIndex,
+        network: Network,
+        transaction: [u8; 32],
+    ) {
         let ledger = self.ledger_mut();
         if ledger.strangers.len() >= STRANGERS_MAX {
             let oldest = ledger.strangers.iter().min_by_key(|(_, seen)| **seen).map(|(key, _)| *key);
@@ -375,7 +383,7 @@ impl State {
                 ledger.strangers.remove(&oldest);
             }
         }
-        ledger.strangers.insert((network, Digest(transaction)), at);
+        ledger.strangers.insert((wallet, network, Digest(transaction)), at);
     }
 
     pub(crate) fn receipt(&mut self, signer: &Name, counter: u64, transaction: Option<&Digest>) {
@@ -400,18 +408,18 @@ impl State {
             self.remember(spend, recovered);
         }
         let id = spend.withdrawal;
-        if self.withdrawals.contains_key(&id) {
-            if self
-                .withdrawals
-                .get(&id)
-                .is_some_and(|open| open.reserved.is_none() && open.released.is_none())
-            {
-                self.unqueue(id);
-                self.reserve(at, id, Class::Unvouched);
+        if let Some(open) = self.withdrawals.get(&id) {
+            if open.reserved.is_none() && open.released.is_none() {
+                let (asset, amount) = (open.request.asset, open.request.amount);
+                let usd = self.value(asset, amount, at).unwrap_or_default();
+                self.spend_for_nobody(at, (asset, spend.wallet), Class::Unvouched, amount, usd);
             }
             for recovered in &spend.transactions {
                 self.pay_by(at, id, recovered.transaction);
             }
+            return;
+        }
+        if self.ledger_mut().lost.contains_key(&id) {
             return;
         }
         let Ok(text) = WithdrawalText::parse(spend.intent.as_bytes()) else { return };
@@ -422,7 +430,7 @@ impl State {
         });
         let Some(amount) = amount else { return };
         let usd = self.value(asset, amount, at).unwrap_or_default();
-        self.spend_for_nobody(at, (asset, spend.wallet), amount, usd);
+        self.spend_for_nobody(at, (asset, spend.wallet), Class::Unvouched, amount, usd);
         let lost = Lost {
             account: text.account,
             asset: text.asset,
@@ -464,18 +472,18 @@ impl State {
         ledger.index(digest);
     }
 
-    /// Takes value that no account of this journal withdraws from the least trusted buckets.
+    /// Takes value that nothing of this journal reserved. It is spent, so it is taken whether it fits or not.
     fn spend_for_nobody(
         &mut self,
         at: Timestamp,
         (asset, wallet): (AssetIndex, WalletIndex),
+        class: Class,
         amount: Amount,
         usd: holdfast_values::UsdCents,
     ) {
         let now = self.refill_time(at);
         let parameters = self.configuration.parameters;
         let usd = Amount::from_base_units(u128::from(usd.0));
-        let class = Class::Bound;
         if let Some(asset) = self.assets.get_mut(usize::from(asset.0)) {
             asset.buckets.of_mut(class).take(amount, NOBODY.account, now, &parameters);
         }
@@ -494,8 +502,8 @@ impl State {
             Event::TransactionObserved { transaction, standing, confirmations, chain_id } => {
                 self.observed(at, *transaction, *standing, *confirmations, *chain_id);
             }
-            Event::ChainAlarm { network, transaction, .. } => {
-                self.remember_stranger(at, *network, *transaction);
+            Event::ChainAlarm { wallet, network, transaction, .. } => {
+                self.remember_stranger(at, *wallet, *network, *transaction);
             }
             Event::ReceiptRecorded { signer, counter, transaction } => {
                 self.receipt(signer, *counter, transaction.as_ref());

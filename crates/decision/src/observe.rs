@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use holdfast_values::{ConflictKey, WithdrawalId};
+use holdfast_values::{ConflictKey, Name, Network, WithdrawalId};
 
 use crate::acts::Digest;
 use crate::command::{ChainStatus, Observation, ReceiptOutcome, RecordReceipt, Scope};
@@ -14,6 +14,7 @@ use crate::ledger::Transaction;
 use crate::reason::Refusal;
 use crate::refuse::{Answer, Refused};
 use crate::state::State;
+use crate::withdrawal::Withdrawal;
 
 /// Decides what an observation means.
 pub(crate) fn observe(state: &State, seen: &Observation, out: &mut Events) -> Answer {
@@ -24,17 +25,20 @@ pub(crate) fn observe(state: &State, seen: &Observation, out: &mut Events) -> An
     let Some((digest, known)) = recognise(state, wallet, seen) else {
         return unknown(state, wallet, seen, is_deep, out);
     };
-    if known.standing == Standing::Dead && matches!(seen.status, ChainStatus::Vanished) {
-        return Ok(());
-    }
+    // Transactions that do the same may have several ids: a price bump, another signature. Of them one goes on.
+    let is_namesake = known.chain_id.is_some_and(|id| id.0 != seen.chain_id);
+    let is_in_block = matches!(seen.status, ChainStatus::Included | ChainStatus::Failed);
     if known.standing.is_over() {
-        let was_final = known.standing == Standing::Final;
-        let is_same = was_final == matches!(seen.status, ChainStatus::Included | ChainStatus::Failed);
-        let was_told = is_stranger(state, seen);
-        if !is_same && !was_told && !(known.standing == Standing::Dead && seen.status == ChainStatus::Pending)
-        {
+        let is_undone = match known.standing {
+            Standing::Final => !is_in_block && !is_namesake,
+            _ => is_in_block,
+        };
+        if is_undone && !is_stranger(state, wallet, seen) {
             alarm(state, Alarm::DeepReorganisation, wallet, seen, out);
         }
+        return Ok(());
+    }
+    if is_namesake && !is_in_block && known.standing != Standing::Vanished {
         return Ok(());
     }
     let standing = match seen.status {
@@ -138,25 +142,35 @@ fn bury(
     }
 }
 
-/// The released transaction that spends and pays exactly this.
+/// The released transaction that spends and pays exactly this; of several the one that was seen under this id, or else
+/// one that was never seen.
 fn recognise<'s>(
     state: &'s State,
     wallet: WalletIndex,
     seen: &Observation,
 ) -> Option<(Digest, &'s Transaction)> {
     let ledger = state.ledger.as_ref()?;
-    ledger.touching(&seen.spends).into_iter().find_map(|digest| {
+    let found = ledger.touching(&seen.spends).into_iter().filter_map(|digest| {
         let known = ledger.transactions.get(&digest)?;
         let is_it = known.wallet == wallet
             && known.network == seen.network
             && known.spends == seen.spends
             && known.outputs.is_none_or(|outputs| outputs == seen.outputs);
         is_it.then_some((digest, known))
+    });
+    found.min_by_key(|(_, known)| match known.chain_id {
+        Some(id) if id.0 == seen.chain_id => 0,
+        None => 1,
+        Some(_) => 2,
     })
 }
 
-fn is_stranger(state: &State, seen: &Observation) -> bool {
-    let key = (seen.network, Digest(seen.chain_id));
+fn is_stranger(state: &State, wallet: WalletIndex, seen: &Observation) -> bool {
+    has_alarmed(state, wallet, seen.network, Digest(seen.chain_id))
+}
+
+fn has_alarmed(state: &State, wallet: WalletIndex, network: Network, transaction: Digest) -> bool {
+    let key = (wallet, network, transaction);
     state.ledger.as_ref().is_some_and(|ledger| ledger.strangers.contains_key(&key))
 }
 
@@ -174,7 +188,7 @@ fn unknown(
             "an observation names what the transaction spends".to_owned(),
         ));
     }
-    if !is_stranger(state, seen) && seen.status != ChainStatus::Vanished {
+    if !is_stranger(state, wallet, seen) && seen.status != ChainStatus::Vanished {
         alarm(state, Alarm::UnknownSpend, wallet, seen, out);
     }
     if is_deep && matches!(seen.status, ChainStatus::Included | ChainStatus::Failed) {
@@ -215,14 +229,20 @@ pub(crate) fn receipt(state: &State, receipt: &RecordReceipt, out: &mut Events) 
     let (signer, counter) = (receipt.signer.clone(), receipt.counter);
     match &receipt.what {
         ReceiptOutcome::Authorised { wallet, network, transaction, spends } => {
-            let known = state.transaction(transaction).filter(|known| known.signer == receipt.signer);
+            let wallet = state.wallet_index(wallet).ok_or(Refusal::WalletUnknown)?;
+            let known = state.transaction(transaction).filter(|known| {
+                known.signer == receipt.signer
+                    && (known.wallet, known.network) == (wallet, *network)
+                    && known.spends == *spends
+            });
             let is_news = counter > state.receipts_seen(&receipt.signer);
-            if known.is_some_and(|known| known.is_signed) && !is_news {
+            let has_alarmed = has_alarmed(state, wallet, *network, *transaction);
+            if !is_news && known.map_or(has_alarmed, |known| known.is_signed) {
                 return Ok(());
             }
-            out.push(Event::ReceiptRecorded { signer, counter, transaction: Some(*transaction) });
-            if known.is_none() {
-                let wallet = state.wallet_index(wallet).ok_or(Refusal::WalletUnknown)?;
+            let transaction_known = known.map(|_| *transaction);
+            out.push(Event::ReceiptRecorded { signer, counter, transaction: transaction_known });
+            if known.is_none() && !has_alarmed {
                 out.push(Event::ChainAlarm {
                     alarm: Alarm::UnknownAuthorisation,
                     wallet,
@@ -235,27 +255,34 @@ pub(crate) fn receipt(state: &State, receipt: &RecordReceipt, out: &mut Events) 
         }
         ReceiptOutcome::Voided { withdrawal } => {
             let open = state.withdrawal(*withdrawal).ok_or(Refusal::WithdrawalUnknown)?;
-            let of = |digest: &Digest| state.transaction(digest);
-            let rivals: BTreeSet<Digest> =
-                open.released.iter().flat_map(|releases| &releases.transactions).copied().collect();
-            // A signer speaks for itself alone, and one that authorised cannot void.
-            let is_its_own = rivals
-                .iter()
-                .filter_map(of)
-                .all(|known| !known.is_live() || (known.signer == receipt.signer && !known.is_signed));
-            if !is_its_own {
+            let Some(dead) = voided(state, &receipt.signer, open) else {
                 return Err(Refusal::ReceiptStale.into());
-            }
+            };
             out.push(Event::ReceiptRecorded { signer, counter, transaction: None });
-            let live = rivals.into_iter().filter(|digest| of(digest).is_some_and(Transaction::is_live));
-            let (transaction, status) = (None, Status::Voided);
-            out.push(Event::WithdrawalMoved { withdrawal: *withdrawal, status, transaction });
-            // No transaction that pays it will ever be signed; others in it go on with another.
-            for transaction in live {
-                let (standing, confirmations, chain_id) = (Standing::Dead, 0, [0; 32]);
-                out.push(Event::TransactionObserved { transaction, standing, confirmations, chain_id });
-            }
+            void(*withdrawal, dead, out);
         }
     }
     Ok(())
+}
+
+/// The live transactions that a signer's word about this withdrawal ends; `None` if its word does not. A signer speaks
+/// for itself alone, and what it signed or a chain has seen cannot be void.
+pub(crate) fn voided(state: &State, signer: &Name, open: &Withdrawal) -> Option<BTreeSet<Digest>> {
+    let all = open.released.iter().flat_map(|releases| &releases.transactions);
+    let is_live = |digest: &Digest| state.transaction(digest).is_some_and(Transaction::is_live);
+    let live: BTreeSet<Digest> = all.filter(|digest| is_live(digest)).copied().collect();
+    let is_unsigned = live
+        .iter()
+        .filter_map(|digest| state.transaction(digest))
+        .all(|known| known.signer == *signer && !known.is_signed && known.standing == Standing::Unseen);
+    is_unsigned.then_some(live)
+}
+
+/// No transaction that pays it will ever be signed; others in them go on with another.
+pub(crate) fn void(withdrawal: WithdrawalId, dead: BTreeSet<Digest>, out: &mut Events) {
+    out.push(Event::WithdrawalMoved { withdrawal, status: Status::Voided, transaction: None });
+    for transaction in dead {
+        let (standing, confirmations, chain_id) = (Standing::Dead, 0, [0; 32]);
+        out.push(Event::TransactionObserved { transaction, standing, confirmations, chain_id });
+    }
 }

@@ -1,10 +1,12 @@
 //! Acts of the exchange's staff: whether enough people with keys of their own have signed this very text, now, once.
 
+use std::collections::BTreeSet;
+
 use holdfast_values::{CaseId, Micros, OperatorText, Timestamp, WithdrawalId, time};
 
 use crate::acts::{Act, Digest, EpochStart, Required};
 use crate::command::{OperatorAct, OperatorKey};
-use crate::event::{Approval, Event, Events, Status};
+use crate::event::{Approval, Event, Events, RecoveredTransaction, Status};
 use crate::judge::{Subject, judge};
 use crate::reason::Refusal;
 use crate::refuse::{Answer, Refused, check_policy, known_scope};
@@ -218,14 +220,29 @@ fn begin_epoch(state: &State, start: &EpochStart, out: &mut Events) -> Answer {
     let (epoch, signer, counter) = (start.epoch, start.signer.clone(), start.counter);
     out.push(Event::EpochBegun { epoch, signer, counter });
     for spend in &start.spends {
+        // What this journal knows as released and has closed since is not lost: it was accounted for.
+        let is_its_own = |recovered: &RecoveredTransaction| {
+            let known = state.transaction(&recovered.transaction);
+            known.is_some_and(|known| known.withdrawals.contains(&spend.withdrawal))
+        };
+        if state.withdrawal(spend.withdrawal).is_none() && spend.transactions.iter().any(is_its_own) {
+            continue;
+        }
         let mut spend = spend.clone();
         spend.is_lost = state.withdrawal(spend.withdrawal).is_none();
         out.push(Event::SpendRecovered(Box::new(spend)));
     }
-    for withdrawal in &start.voided {
-        if state.withdrawal(*withdrawal).is_some_and(|open| open.released.is_none()) {
-            let (status, transaction) = (Status::Voided, None);
-            out.push(Event::WithdrawalMoved { withdrawal: *withdrawal, status, transaction });
+    let transactions = start.spends.iter().flat_map(|spend| &spend.transactions);
+    let signed: BTreeSet<Digest> = transactions.map(|recovered| recovered.transaction).collect();
+    let mut voided: Vec<_> = start.voided.clone();
+    voided.sort_unstable();
+    voided.dedup();
+    voided.retain(|id| start.spends.iter().all(|spend| spend.withdrawal != *id));
+    for id in voided {
+        let open = state.withdrawal(id);
+        let dead = open.and_then(|open| crate::observe::voided(state, &start.signer, open));
+        if let Some(dead) = dead.filter(|dead| dead.is_disjoint(&signed)) {
+            crate::observe::void(id, dead, out);
         }
     }
     Ok(())

@@ -51,9 +51,10 @@ pub struct Releases {
     /// Since when.
     #[n(0)]
     pub since: Timestamp,
-    /// From which buckets it was paid: they get it back if it is never paid.
+    /// From which buckets it was paid: they get it back if it is never paid. `None`: a signer paid it before this journal
+    /// had reserved anything, so that there is nothing to get back.
     #[n(1)]
-    pub class: Class,
+    pub class: Option<Class>,
     /// The transactions, oldest first.
     #[n(2)]
     pub transactions: Vec<Digest>,

@@ -12,13 +12,18 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod coins;
 mod compare;
+mod epochs;
 mod golden;
+mod harbor;
 mod ladder;
 mod lifecycle;
 mod play;
 mod properties;
 mod random;
 mod reference;
+mod releases;
+mod standings;
 mod totality;
 mod world;

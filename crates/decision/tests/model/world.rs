@@ -10,8 +10,8 @@ use holdfast_decision::command::{
     TokenScopes, TokenSpec,
 };
 use holdfast_decision::configuration::{
-    AssetConfiguration, BucketSpec, BucketSpecs, Configuration, Parameters, TierConfiguration,
-    WalletConfiguration,
+    AssetConfiguration, BucketSpec, BucketSpecs, Configuration, Parameters, SignerConfiguration,
+    TierConfiguration, WalletChain, WalletConfiguration, WalletSource,
 };
 use holdfast_policy::expr::{Arithmetic, Comparison, Expr};
 use holdfast_policy::facts::{Action, Enumeration, Fact};
@@ -27,6 +27,9 @@ pub(crate) const EXCHANGE: &str = "harbor.example";
 pub(crate) const START: Timestamp = Timestamp(1_795_348_800 * time::SECOND);
 pub(crate) const OPERATORS: [&str; 3] = ["alice", "bob", "carol"];
 pub(crate) const SYMBOLS: [&str; 3] = ["BTC", "ETH", "USDX"];
+pub(crate) const SIGNERS: [&str; 2] = ["signer-one", "signer-two"];
+/// The contract of USDX, wherever it is.
+const CONTRACT: &str = "0xdac17f958d2ee523a2206206994597c13d831ec7";
 pub(crate) const TIERS: [&str; 3] = ["basic", "full", "closed"];
 
 pub(crate) fn name(text: &str) -> Name {
@@ -71,18 +74,29 @@ fn specs(size: u128, refill: u128) -> BucketSpecs {
 }
 
 pub(crate) fn configuration() -> Configuration {
-    let on = |network, decimals| AssetNetwork { network, decimals, contract: None };
+    let on = |symbol: &str, network, decimals| AssetNetwork {
+        network,
+        decimals,
+        contract: (symbol == "USDX").then(|| CONTRACT.into()),
+    };
     let asset = |symbol: &str, decimals, networks: &[(Network, &str)], buckets| AssetConfiguration {
         wallets: networks.iter().map(|(network, wallet)| (*network, name(wallet))).collect(),
         spec: AssetSpec::new(
             symbol.parse().unwrap(),
             decimals,
-            networks.iter().map(|(network, _)| on(*network, decimals)).collect(),
+            networks.iter().map(|(network, _)| on(symbol, *network, decimals)).collect(),
         )
         .unwrap(),
         buckets,
     };
-    let wallet = |text: &str, buckets| WalletConfiguration { name: name(text), buckets, chains: None };
+    let wallet = |text: &str, buckets| {
+        let chains = match text {
+            "hot-btc" => Some(vec![chain(Network::Bitcoin, 3)]),
+            "hot-evm" => Some(vec![chain(Network::Ethereum, 4)]),
+            _ => None,
+        };
+        WalletConfiguration { name: name(text), buckets, chains }
+    };
     let tier = |text: &str, day: u64, month: u64| TierConfiguration {
         name: name(text),
         usd_cents_24h: UsdCents(day * 100),
@@ -125,7 +139,30 @@ pub(crate) fn configuration() -> Configuration {
             small_account_age: 10 * time::DAY,
             ..Parameters::default()
         },
-        signers: None,
+        signers: Some(
+            SIGNERS
+                .into_iter()
+                .map(|signer| SignerConfiguration {
+                    name: name(signer),
+                    receipt_key: *blake3::hash(signer.as_bytes()).as_bytes(),
+                })
+                .collect(),
+        ),
+    }
+}
+
+/// What a wallet is on a network: a transaction costs at most 100,000 units, and all of them as much an hour.
+fn chain(network: Network, confirmations_final: u32) -> WalletChain {
+    let units = Amount::from_base_units;
+    WalletChain {
+        network,
+        source: match network {
+            Network::Bitcoin => WalletSource::Descriptors(vec!["wpkh(one)".to_owned()]),
+            _ => WalletSource::Address(format!("0x{}", "ab".repeat(20))),
+        },
+        fee_max: units(100_000),
+        fee_bucket: BucketSpec { size: units(250_000), refill_per_hour: units(100_000) },
+        confirmations_final,
     }
 }
 
@@ -139,6 +176,11 @@ pub(crate) fn other_configuration() -> Configuration {
     other.parameters.small_reserve_permille = 100;
     other.parameters.address_ageing = 6 * time::HOUR;
     other.parameters.loosening_signatures = 3;
+    if let Some(chain) = other.wallets[0].chains.iter_mut().flatten().next() {
+        chain.fee_max = Amount::from_base_units(60_000);
+        chain.fee_bucket.size = Amount::from_base_units(180_000);
+        chain.confirmations_final = 2;
+    }
     other
 }
 
