@@ -3,7 +3,10 @@
 //! Reads only, beside a running server too. The journal is folded up to each record that speaks of the withdrawal, and
 //! the facts are computed again on the state before it; nothing is stored for this.
 
-use holdfast_decision::command::Command;
+use std::collections::BTreeSet;
+
+use holdfast_decision::acts::{Act, Digest};
+use holdfast_decision::command::{Command, ReceiptOutcome};
 use holdfast_decision::event::Event;
 use holdfast_decision::weigh::{self, Weighed};
 use holdfast_decision::{State, evolve, fold};
@@ -111,6 +114,7 @@ pub fn why(reader: &LocalReader, withdrawal: WithdrawalId) -> Result<Why, WhyErr
     let mut head = reader.head()?;
     let end = head.sequence;
     let mut chapters = Vec::new();
+    let mut about = About { withdrawal, transactions: BTreeSet::new() };
     for record in reader.records(1) {
         let record = record?;
         if record.sequence > end {
@@ -118,10 +122,9 @@ pub fn why(reader: &LocalReader, withdrawal: WithdrawalId) -> Result<Why, WhyErr
         }
         head = record.head();
         let decoded = record::decode(&record)?;
-        if decoded.events.iter().any(|event| is_about(event, withdrawal))
-            || asks_about(&decoded.command, withdrawal)
-        {
-            chapters.push(chapter(&mut state, &decoded, withdrawal));
+        decoded.events.iter().for_each(|event| about.learn(event));
+        if decoded.events.iter().any(|event| about.event(event)) || about.command(&decoded.command) {
+            chapters.push(chapter(&mut state, &decoded, &about));
         }
         fold(&mut state, decoded.sequence, decoded.at, &decoded.events);
     }
@@ -132,13 +135,17 @@ pub fn why(reader: &LocalReader, withdrawal: WithdrawalId) -> Result<Why, WhyErr
 }
 
 /// `state` is the one before the record.
-fn chapter(state: &mut State, decoded: &Decoded, withdrawal: WithdrawalId) -> Chapter {
+fn chapter(state: &mut State, decoded: &Decoded, about: &About) -> Chapter {
+    let withdrawal = about.withdrawal;
+    let asked = about.command(&decoded.command);
     let mut weighed = None;
     let mut decision = None;
     for event in &decoded.events {
         match event {
             // These go before the decision that they lead to, and taking them in again changes nothing.
-            Event::FactorDischarged { withdrawal: id, .. } | Event::CaseApproved { withdrawal: id, .. }
+            Event::FactorDischarged { withdrawal: id, .. }
+            | Event::CaseApproved { withdrawal: id, .. }
+            | Event::WithdrawalApproved { withdrawal: id, .. }
                 if *id == withdrawal =>
             {
                 evolve(state, decoded.at, event);
@@ -157,7 +164,7 @@ fn chapter(state: &mut State, decoded: &Decoded, withdrawal: WithdrawalId) -> Ch
     let events = decoded
         .events
         .iter()
-        .filter(|event| is_about(event, withdrawal))
+        .filter(|event| about.event(event) || asked && is_answer(event))
         .map(|event| event_json(event, state))
         .collect();
     Chapter {
@@ -170,6 +177,11 @@ fn chapter(state: &mut State, decoded: &Decoded, withdrawal: WithdrawalId) -> Ch
         decision,
         events,
     }
+}
+
+/// What a command about the withdrawal was answered with, without naming it.
+const fn is_answer(event: &Event) -> bool {
+    matches!(event, Event::Refused { .. } | Event::ReceiptRecorded { .. })
 }
 
 fn weighed_text(state: &State, weighed: &Weighed<'_>) -> WeighedText {
@@ -192,29 +204,73 @@ fn weighed_text(state: &State, weighed: &Weighed<'_>) -> WeighedText {
     WeighedText { facts, permitted: weighed.findings.permitted, policies }
 }
 
-fn asks_about(command: &Command, withdrawal: WithdrawalId) -> bool {
-    match command {
-        Command::RequestWithdrawal(request) => request.withdrawal == withdrawal,
-        Command::CancelWithdrawal { withdrawal: id, .. }
-        | Command::ReportOneTimeCode { withdrawal: id, .. }
-        | Command::DenyWithdrawal { withdrawal: id, .. } => *id == withdrawal,
-        _ => false,
-    }
+/// What a withdrawal's story is told from: its own records, and those of the transactions that may pay it.
+struct About {
+    withdrawal: WithdrawalId,
+    transactions: BTreeSet<Digest>,
 }
 
-fn is_about(event: &Event, withdrawal: WithdrawalId) -> bool {
-    match event {
-        Event::WithdrawalRequested(requested) => requested.withdrawal == withdrawal,
-        Event::WithdrawalDecided { withdrawal: id, .. }
-        | Event::FactorDischarged { withdrawal: id, .. }
-        | Event::CaseApproved { withdrawal: id, .. }
-        | Event::Reserved { withdrawal: id, .. }
-        | Event::ReservationReturned { withdrawal: id }
-        | Event::Queued { withdrawal: id, .. }
-        | Event::Unqueued { withdrawal: id }
-        | Event::WithdrawalCancelled { withdrawal: id }
-        | Event::WithdrawalExpired { withdrawal: id } => *id == withdrawal,
-        _ => false,
+impl About {
+    /// Takes in the transactions that an event makes pay the withdrawal.
+    fn learn(&mut self, event: &Event) {
+        match event {
+            Event::TransactionReleased(released) if released.withdrawals.contains(&self.withdrawal) => {
+                self.transactions.insert(released.transaction);
+            }
+            Event::SpendRecovered(spend) if spend.withdrawal == self.withdrawal => {
+                self.transactions.extend(spend.transactions.iter().map(|known| known.transaction));
+            }
+            _ => {}
+        }
+    }
+
+    fn command(&self, command: &Command) -> bool {
+        let own = self.withdrawal;
+        match command {
+            Command::RequestWithdrawal(request) => request.withdrawal == own,
+            Command::CancelWithdrawal { withdrawal, .. }
+            | Command::ReportOneTimeCode { withdrawal, .. }
+            | Command::DenyWithdrawal { withdrawal, .. } => *withdrawal == own,
+            Command::OperatorAct(signed) => match &signed.act {
+                Act::ApproveWithdrawal { withdrawal, .. } => *withdrawal == own,
+                Act::ApproveCase(case) => case.0 == own.0,
+                _ => false,
+            },
+            Command::ProposeTransaction(proposed) => proposed.withdrawals.contains(&own),
+            Command::RecordReceipt(receipt) => match &receipt.what {
+                ReceiptOutcome::Authorised { transaction, .. } => self.transactions.contains(transaction),
+                ReceiptOutcome::Voided { withdrawal } => *withdrawal == own,
+            },
+            _ => false,
+        }
+    }
+
+    fn event(&self, event: &Event) -> bool {
+        match event {
+            Event::WithdrawalRequested(requested) => requested.withdrawal == self.withdrawal,
+            Event::WithdrawalDecided { withdrawal, .. }
+            | Event::FactorDischarged { withdrawal, .. }
+            | Event::CaseApproved { withdrawal, .. }
+            | Event::WithdrawalApproved { withdrawal, .. }
+            | Event::Reserved { withdrawal, .. }
+            | Event::ReservationReturned { withdrawal }
+            | Event::Queued { withdrawal, .. }
+            | Event::Unqueued { withdrawal }
+            | Event::WithdrawalCancelled { withdrawal }
+            | Event::WithdrawalExpired { withdrawal }
+            | Event::WithdrawalMoved { withdrawal, .. }
+            | Event::WithdrawalPaid { withdrawal, .. } => *withdrawal == self.withdrawal,
+            Event::TransactionReleased(released) => released.withdrawals.contains(&self.withdrawal),
+            Event::ReleaseDropped { dropped } => {
+                dropped.iter().any(|dropped| dropped.withdrawal == self.withdrawal)
+            }
+            Event::SpendRecovered(spend) => spend.withdrawal == self.withdrawal,
+            Event::TransactionObserved { transaction, .. } => self.transactions.contains(transaction),
+            Event::ReceiptRecorded { transaction: Some(transaction), .. } => {
+                self.transactions.contains(transaction)
+            }
+            _ => false,
+        }
     }
 }
 
@@ -234,7 +290,7 @@ impl Why {
     pub fn text(&self) -> String {
         let mut text = format!("{} as of sequence {}\n", self.withdrawal, self.head.sequence);
         for chapter in &self.chapters {
-            text.push_str(&chapter.text());
+            text.push_str(&chapter.text(self.withdrawal));
         }
         text
     }
@@ -272,7 +328,7 @@ impl Chapter {
         })
     }
 
-    fn text(&self) -> String {
+    fn text(&self, withdrawal: WithdrawalId) -> String {
         let policy = self.policy.get(..12).unwrap_or_default();
         let mut text = format!(
             "\n#{} {} {} (rules {}, policy {policy})\n",
@@ -304,7 +360,7 @@ impl Chapter {
         }
         text.push_str("  events\n");
         for event in &self.events {
-            text.push_str(&format!("    {}\n", event_text(event)));
+            text.push_str(&format!("    {}\n", event_text(event, withdrawal)));
         }
         text
     }
@@ -346,9 +402,17 @@ fn decision_text(decision: &Value) -> String {
     text
 }
 
-/// The event's name and its flat fields.
-fn event_text(event: &Value) -> String {
+/// The event's name and its flat fields, how many withdrawals share it, and why this one was dropped.
+fn event_text(event: &Value, withdrawal: WithdrawalId) -> String {
     let mut text = field(event, "type").to_owned();
+    let items = |key: &str| event.get(key).and_then(Value::as_array).into_iter().flatten();
+    let own = withdrawal.to_string();
+    for dropped in items("dropped").filter(|dropped| field(dropped, "withdrawal") == own) {
+        text.push_str(&format!(" why={} ({})", field(dropped, "why"), field(dropped, "sentence")));
+    }
+    if event.get("withdrawals").is_some() {
+        text.push_str(&format!(" withdrawals={}", items("withdrawals").count()));
+    }
     for (key, value) in event.as_object().into_iter().flatten() {
         let shown = match value {
             _ if key == "type" || key == "withdrawal" => continue,

@@ -3,14 +3,20 @@
 use core::fmt::Write as _;
 
 use holdfast_decision::Severity;
+use holdfast_decision::acts::Digest;
 use holdfast_decision::command::{
     Command, OperatorKey, PolicySource, Scope, Scopes, SecurityChange, TokenScopes, TokenSpec,
 };
 use holdfast_decision::configuration::{Class, Configuration};
-use holdfast_decision::event::{AccountIndex, Decision, Event, Factors, Status, TierIndex};
+use holdfast_decision::event::{
+    AccountIndex, Alarm, Decision, Event, Factors, RecoveredTransaction, SpendRecovered, Standing, Status,
+    TierIndex, TransactionReleased, WalletIndex,
+};
 use holdfast_decision::reason::Reason;
 use holdfast_policy::Factor;
-use holdfast_values::{Fingerprint, Name, Timestamp, UsdCents, WithdrawalId, time};
+use holdfast_values::{
+    Amount, ConflictKey, Fingerprint, Name, Network, ReleaseId, Timestamp, UsdCents, WithdrawalId, time,
+};
 
 use super::MESSAGES;
 use super::message::{Lookup, of_record};
@@ -110,6 +116,14 @@ impl Names for Sample {
         None
     }
 
+    fn network_of(&self, _: &Digest) -> Option<Network> {
+        Some(Network::Bitcoin)
+    }
+
+    fn wallet(&self, _: WalletIndex) -> Option<&str> {
+        Some("btc-hot")
+    }
+
     fn tier(&self, _: TierIndex) -> Option<&str> {
         Some("full")
     }
@@ -164,7 +178,9 @@ fn decision(severity: Severity, status: Status, reason: Option<(&str, &str)>) ->
 /// Records that between them lead to every message.
 fn samples() -> Vec<Decoded> {
     let name = |text: &str| text.parse::<Name>().ok();
-    let (Some(desk), Some(shop), Some(dora)) = (name("desk"), name("shop"), name("dora")) else {
+    let (Some(desk), Some(shop), Some(dora), Some(hot)) =
+        (name("desk"), name("shop"), name("dora"), name("harbor-hot"))
+    else {
         return Vec::new();
     };
     let account = AccountIndex(0);
@@ -183,7 +199,22 @@ fn samples() -> Vec<Decoded> {
         (Command::Tick, decision(Severity::Deny, Status::Denied, Some(("over_daily_limit", "daily-limit")))),
         (Command::Tick, Event::WithdrawalCancelled { withdrawal: ID }),
         (Command::Tick, Event::WithdrawalExpired { withdrawal: ID }),
+        (Command::Tick, released(&hot)),
+        (Command::Tick, moved(Status::Voided, None)),
+        (Command::Tick, moved(Status::Replaced, None)),
         (Command::Tick, Event::CaseApproved { withdrawal: ID, operators: 2 }),
+        (
+            Command::Tick,
+            Event::ChainAlarm {
+                alarm: Alarm::UnknownSpend,
+                wallet: WalletIndex(0),
+                network: Network::Bitcoin,
+                transaction: [0x7e; 32],
+                spends: vec![ConflictKey::Outpoint { txid: [0x3c; 32], vout: 1 }],
+            },
+        ),
+        (Command::Tick, Event::EpochBegun { epoch: 2, signer: hot.clone(), counter: 4_096 }),
+        (Command::Tick, recovered(&hot)),
         (Command::Tick, Event::AddressRecorded { account, destination }),
         (Command::Tick, Event::AddressRemoved { account, destination }),
         (
@@ -211,15 +242,67 @@ fn samples() -> Vec<Decoded> {
         (Command::Tick, Event::TokenIssued(token)),
         (Command::RevokeToken { client: shop.clone(), by: desk }, Event::TokenRevoked(shop)),
     ];
+    let paid = Event::WithdrawalPaid { withdrawal: ID, transaction: TRANSACTION };
+    let seen = [
+        (Standing::Pending, 0, moved(Status::Broadcast, Some(TRANSACTION))),
+        (Standing::Included, 1, moved(Status::Confirmed, Some(TRANSACTION))),
+        (Standing::Final, 6, paid),
+        (Standing::Final, 6, moved(Status::Failed, Some(TRANSACTION))),
+    ];
+    let seen = seen.into_iter().map(|(standing, confirmations, event)| {
+        let chain_id = [0x51; 32];
+        let transaction = TRANSACTION;
+        vec![Event::TransactionObserved { transaction, standing, confirmations, chain_id }, event]
+    });
+    let seen = seen.map(|events| (Command::Tick, events));
     told.into_iter()
-        .map(|(command, event)| Decoded {
+        .map(|(command, event)| (command, vec![event]))
+        .chain(seen)
+        .map(|(command, events)| Decoded {
             sequence: SEQUENCE,
             at: AT,
             rules: 1,
             policy: [0; 32],
             hash: [0; 32],
             command,
-            events: vec![event],
+            events,
         })
         .collect()
+}
+
+const TRANSACTION: Digest = Digest([0x9d; 32]);
+
+const fn moved(status: Status, transaction: Option<Digest>) -> Event {
+    Event::WithdrawalMoved { withdrawal: ID, status, transaction }
+}
+
+fn released(signer: &Name) -> Event {
+    Event::TransactionReleased(Box::new(TransactionReleased {
+        release: ReleaseId(ID.0.wrapping_add(1)),
+        signer: signer.clone(),
+        wallet: WalletIndex(0),
+        network: Network::Bitcoin,
+        transaction: TRANSACTION,
+        spends: Vec::new(),
+        outputs: Digest([0; 32]),
+        fee: Amount::from_base_units(2_820),
+        withdrawals: vec![ID],
+        transfer: None,
+        not_before: AT,
+        expires: AT.plus(time::MINUTE),
+    }))
+}
+
+fn recovered(signer: &Name) -> Event {
+    let spent = RecoveredTransaction { transaction: TRANSACTION, spends: Vec::new(), outputs: None };
+    Event::SpendRecovered(Box::new(SpendRecovered {
+        withdrawal: ID,
+        intent: String::new(),
+        fingerprint: Fingerprint([0; 16]),
+        signer: signer.clone(),
+        wallet: WalletIndex(0),
+        network: Network::Bitcoin,
+        transactions: vec![spent],
+        is_lost: false,
+    }))
 }

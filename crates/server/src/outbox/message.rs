@@ -7,7 +7,7 @@ use holdfast_values::{CaseId, Timestamp, WithdrawalId, WithdrawalText};
 use serde_json::Value;
 
 use super::store::Mark;
-use crate::record::chain::{chain_id, spends};
+use crate::record::chain::{alarm_subject, id_on_chain, seen_id, spends};
 use crate::record::json::{Object, factor_names, key_scopes, security_change_name};
 use crate::record::{Decoded, Names, hex, reason_json};
 use crate::views::{DbNames, WithdrawalNames, case_of};
@@ -166,11 +166,15 @@ fn of_event(record: &Decoded, event: &Event, names: &dyn Lookup) -> Said {
         }
         Event::TransactionReleased(released) => transaction_released(released, names),
         Event::WithdrawalMoved { withdrawal: id, status, transaction } => moved_kind(*status)
-            .map(|kind| (kind, put_transaction(withdrawal(*id), record, transaction.as_ref())))
+            .map(|kind| {
+                let data = withdrawal(*id).put("status", status.name());
+                (kind, put_transaction(data, record, transaction.as_ref(), names))
+            })
             .into_iter()
             .collect(),
         Event::WithdrawalPaid { withdrawal: id, transaction } => {
-            one(WITHDRAWAL_PAID, put_transaction(withdrawal(*id), record, Some(transaction)))
+            let data = withdrawal(*id).put("status", Status::Confirmed.name());
+            one(WITHDRAWAL_PAID, put_transaction(data, record, Some(transaction), names))
         }
         Event::ChainAlarm { alarm, wallet, network, transaction, spends: keys } => one(
             CHAIN_ALARM,
@@ -178,7 +182,7 @@ fn of_event(record: &Decoded, event: &Event, names: &dyn Lookup) -> Said {
                 .put("alarm", alarm.name())
                 .put("wallet", names.wallet(*wallet))
                 .put("network", network.name())
-                .put("transaction", hex(transaction))
+                .put("transaction", alarm_subject(*alarm, transaction, *network))
                 .put("spends", spends(keys)),
         ),
         Event::EpochBegun { epoch, signer, counter } => one(
@@ -350,13 +354,20 @@ const fn moved_kind(status: Status) -> Option<&'static str> {
 }
 
 /// The transaction, and what the same record says of it.
-fn put_transaction(object: Object, record: &Decoded, transaction: Option<&Digest>) -> Object {
+fn put_transaction(
+    object: Object,
+    record: &Decoded,
+    transaction: Option<&Digest>,
+    names: &dyn Lookup,
+) -> Object {
     let object = object.put("transaction", transaction.map(|digest| hex(&digest.0)));
     let seen = record.events.iter().find_map(|event| match event {
         Event::TransactionObserved { transaction: seen, confirmations, chain_id: id, .. }
             if Some(seen) == transaction =>
         {
-            Some((*confirmations, chain_id(id)))
+            let network = names.network_of(seen);
+            let id = seen_id(id).zip(network).map(|(id, network)| id_on_chain(id, network));
+            Some((*confirmations, id))
         }
         _ => None,
     });

@@ -1,6 +1,6 @@
 //! Transactions, releases and what chains and signers show of them, as JSON.
 //!
-//! Amounts of a network are integers of its own units, as decimal texts; ids on a chain are hex, as reported.
+//! Amounts of a network are integers of its own units, as decimal texts; ids on a chain are spelt as explorers do.
 
 use holdfast_decision::acts::EpochStart;
 use holdfast_decision::command::{
@@ -9,7 +9,7 @@ use holdfast_decision::command::{
 };
 use holdfast_decision::configuration::{Configuration, SignerConfiguration, WalletChain, WalletSource};
 use holdfast_decision::event::{
-    Approval, Dropped, RecoveredTransaction, SpendRecovered, TransactionReleased, TransferReleased,
+    Alarm, Approval, Dropped, RecoveredTransaction, SpendRecovered, TransactionReleased, TransferReleased,
 };
 use holdfast_values::{Amount, ConflictKey, Network, WithdrawalId};
 use serde_json::Value;
@@ -32,9 +32,27 @@ impl Object {
     }
 }
 
-/// What nobody has seen on a chain has no id there.
-pub(crate) fn chain_id(id: &[u8; 32]) -> Option<String> {
-    (*id != [0; 32]).then(|| hex(id))
+/// A transaction's id on its chain as explorers write it: on Bitcoin with its bytes reversed, on EVM networks with `0x`.
+pub(crate) fn id_on_chain(id: &[u8; 32], network: Network) -> String {
+    if network.chain_id().is_some() {
+        return format!("0x{}", hex(id));
+    }
+    let mut reversed = *id;
+    reversed.reverse();
+    hex(&reversed)
+}
+
+/// An observation that no node made, of a transaction that can never be, has no id.
+pub(crate) fn seen_id(id: &[u8; 32]) -> Option<&[u8; 32]> {
+    (*id != [0; 32]).then_some(id)
+}
+
+/// What an alarm speaks of: a signer knows a transaction's digest, a chain its id there.
+pub(crate) fn alarm_subject(alarm: Alarm, transaction: &[u8; 32], network: Network) -> String {
+    match alarm {
+        Alarm::UnknownAuthorisation => hex(transaction),
+        Alarm::UnknownSpend | Alarm::DeepReorganisation => id_on_chain(transaction, network),
+    }
 }
 
 /// What a transaction spends, one text each.
@@ -129,7 +147,7 @@ pub(super) fn observation(object: Object, seen: &Observation) -> Object {
     object
         .put("wallet", seen.wallet.as_str())
         .put("network", seen.network.name())
-        .put("chain_id", hex(&seen.chain_id))
+        .put("chain_id", id_on_chain(&seen.chain_id, seen.network))
         .put("spends", spends(&seen.spends))
         .put("outputs", hex(&seen.outputs.0))
         .put("status", chain_status_name(seen.status))

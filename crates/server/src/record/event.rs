@@ -186,11 +186,16 @@ pub fn event_json(event: &Event, names: &dyn Names) -> Value {
             .put("transaction", hex(&transaction.0))
             .put("standing", standing.name())
             .put("confirmations", *confirmations)
-            .put("chain_id", chain::chain_id(chain_id)),
+            .put("chain_id_bytes", chain::seen_id(chain_id).map(|id| hex(id)))
+            .maybe(
+                "chain_id",
+                chain::seen_id(chain_id)
+                    .and_then(|id| Some(chain::id_on_chain(id, names.network_of(transaction)?))),
+            ),
         Event::ChainAlarm { alarm, wallet, network, transaction, spends } => {
             put_wallet(object.put("alarm", alarm.name()), *wallet, names)
                 .put("network", network.name())
-                .put("transaction", hex(transaction))
+                .put("transaction", chain::alarm_subject(*alarm, transaction, *network))
                 .put("spends", chain::spends(spends))
         }
         Event::ReceiptRecorded { signer, counter, transaction } => object

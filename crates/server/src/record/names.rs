@@ -1,6 +1,9 @@
 //! What dense indexes stand for: events name accounts, assets, wallets and tiers by number.
 
+use std::collections::BTreeMap;
+
 use holdfast_decision::State;
+use holdfast_decision::acts::Digest;
 use holdfast_decision::configuration::Configuration;
 use holdfast_decision::event::{AccountIndex, AssetIndex, Event, TierIndex, WalletIndex};
 use holdfast_values::{AccountId, AssetNetwork, AssetSymbol, Network};
@@ -32,6 +35,9 @@ pub trait Names {
         Some(&asset.spec.symbol)
     }
 
+    /// The network of a released transaction.
+    fn network_of(&self, transaction: &Digest) -> Option<Network>;
+
     /// The wallet of that number.
     fn wallet(&self, index: WalletIndex) -> Option<&str> {
         self.configuration()?.wallets.get(usize::from(index.0)).map(|wallet| wallet.name.as_str())
@@ -55,6 +61,10 @@ impl Names for NoNames {
     fn configuration(&self) -> Option<&Configuration> {
         None
     }
+
+    fn network_of(&self, _: &Digest) -> Option<Network> {
+        None
+    }
 }
 
 impl Names for State {
@@ -65,6 +75,10 @@ impl Names for State {
     fn configuration(&self) -> Option<&Configuration> {
         Some(self.configuration())
     }
+
+    fn network_of(&self, transaction: &Digest) -> Option<Network> {
+        Some(self.transaction(transaction)?.network)
+    }
 }
 
 /// Names picked up from the events of a journal, read from its beginning.
@@ -72,6 +86,7 @@ impl Names for State {
 pub struct Seen {
     accounts: Vec<AccountId>,
     configuration: Option<Configuration>,
+    networks: BTreeMap<Digest, Network>,
 }
 
 impl Seen {
@@ -82,6 +97,13 @@ impl Seen {
             Event::Configured(configuration) => self.configuration = Some((**configuration).clone()),
             Event::AccountOpened { account, .. } => self.accounts.push(account.clone()),
             Event::AccountImported { account, .. } => self.accounts.push(account.account.clone()),
+            Event::TransactionReleased(released) => {
+                self.networks.insert(released.transaction, released.network);
+            }
+            Event::SpendRecovered(spend) => {
+                let digests = spend.transactions.iter().map(|known| known.transaction);
+                self.networks.extend(digests.map(|digest| (digest, spend.network)));
+            }
             _ => {}
         }
     }
@@ -94,5 +116,9 @@ impl Names for Seen {
 
     fn configuration(&self) -> Option<&Configuration> {
         self.configuration.as_ref()
+    }
+
+    fn network_of(&self, transaction: &Digest) -> Option<Network> {
+        self.networks.get(transaction).copied()
     }
 }

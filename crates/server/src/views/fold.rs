@@ -2,17 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use holdfast_decision::acts::scope_text;
+use holdfast_decision::acts::{Digest, scope_text};
 use holdfast_decision::command::{Command, Evidence, ImportedAccount, ReceiptOutcome};
 use holdfast_decision::configuration::Configuration;
 use holdfast_decision::event::{AccountIndex, Decision, Event, Status, TierIndex, WithdrawalRequested};
 use holdfast_journal::{Head, Record};
-use holdfast_values::{CaseId, Fingerprint, Timestamp, WithdrawalId};
+use holdfast_values::{CaseId, Fingerprint, Network, Timestamp, WithdrawalId};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
 use super::time::fixed;
 use super::{ViewsError, schema};
+use crate::record::chain::id_on_chain;
 use crate::record::json::factor_names;
 use crate::record::{self, Decoded, Names, hex};
 
@@ -467,6 +468,15 @@ fn account_id(connection: &Connection, account: AccountIndex) -> Result<Option<S
         .optional()
 }
 
+/// The network of a transaction.
+pub(super) fn network_of(connection: &Connection, digest: &str) -> Result<Option<Network>, rusqlite::Error> {
+    let name: Option<String> = connection
+        .prepare_cached("SELECT network FROM transactions WHERE digest = ?1")?
+        .query_row([digest], |row| row.get(0))
+        .optional()?;
+    Ok(name.and_then(|name| name.parse().ok()))
+}
+
 /// The names behind indexes, out of the views.
 #[derive(Debug)]
 pub struct DbNames {
@@ -551,6 +561,10 @@ impl Names for DbNames {
     fn configuration(&self) -> Option<&Configuration> {
         self.configuration.as_ref()
     }
+
+    fn network_of(&self, transaction: &Digest) -> Option<Network> {
+        network_of(&self.connection, &hex(&transaction.0)).ok().flatten()
+    }
 }
 
 /// One record for the audit list.
@@ -609,7 +623,7 @@ fn who_and_what(command: &Command) -> (Option<String>, Option<String>) {
             };
             (Some(receipt.signer.to_string()), Some(subject))
         }
-        Command::RecordObservation(seen) => (None, Some(hex(&seen.chain_id))),
+        Command::RecordObservation(seen) => (None, Some(id_on_chain(&seen.chain_id, seen.network))),
     }
 }
 

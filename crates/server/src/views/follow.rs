@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use holdfast_journal::{Head, JournalError, LocalReader, genesis_hash};
+use holdfast_journal::{Head, JournalError, JournalId, LocalReader, genesis_hash};
 use tokio::sync::watch;
 
 use super::fold::Projection;
@@ -112,6 +112,16 @@ impl Drop for Follower {
 /// Opens the views, or makes them, and compares them with the journal.
 pub(super) fn open(dir: &Path, reader: &LocalReader) -> Result<Projection, ViewsError> {
     let path = schema::path(dir);
+    let older = path.exists().then(|| schema::seen(&path)).transpose()?.filter(|seen| seen.is_older);
+    if let Some(seen) = older {
+        // Of an earlier release: what it has seen is compared with the journal before it is thrown away.
+        check(seen.journal, seen.head, reader)?;
+        tracing::info!(
+            records = seen.head.sequence,
+            "the views are of an earlier release and are folded anew"
+        );
+        schema::remove(&path)?;
+    }
     let connection = if path.exists() {
         schema::open(&path)?
     } else {
@@ -119,22 +129,22 @@ pub(super) fn open(dir: &Path, reader: &LocalReader) -> Result<Projection, Views
         schema::create(&path, reader.id(), genesis)?
     };
     let meta = schema::meta(&connection, &path)?;
-    check(&meta, reader)?;
+    check(meta.journal, meta.head, reader)?;
     Projection::new(&path, connection)
 }
 
 /// Refuses a journal that does not contain what the views have seen.
-pub(super) fn check(meta: &schema::Meta, reader: &LocalReader) -> Result<(), ViewsError> {
-    let seen = meta.head.sequence;
+pub(super) fn check(journal: JournalId, head: Head, reader: &LocalReader) -> Result<(), ViewsError> {
+    let seen = head.sequence;
     let cut = |found: String| Err(ViewsError::JournalCut { seen, found });
-    if meta.journal != reader.id() {
+    if journal != reader.id() {
         return cut("and this journal has another id".to_owned());
     }
     if seen == 0 {
         return Ok(());
     }
     match reader.read(seen, 1)?.first().filter(|record| record.sequence == seen) {
-        Some(record) if record.head() == meta.head => Ok(()),
+        Some(record) if record.head() == head => Ok(()),
         Some(_) => cut("where the journal has another record".to_owned()),
         None => cut(format!("and the journal ends at {}", reader.head()?.sequence)),
     }

@@ -11,9 +11,9 @@ use holdfast_values::{ConflictKey, Name, Network, WithdrawalId};
 use rusqlite::{OptionalExtension, params};
 use serde_json::{Value, json};
 
-use super::fold::{FoldError, Writer, integer};
+use super::fold::{FoldError, Writer, integer, network_of};
 use super::time::fixed;
-use crate::record::chain::{chain_id, spends};
+use crate::record::chain::{alarm_subject, id_on_chain, seen_id, spends};
 use crate::record::hex;
 
 impl Writer<'_> {
@@ -156,21 +156,24 @@ impl Writer<'_> {
         on_chain: &[u8; 32],
     ) -> Result<(), FoldError> {
         let at = fixed(self.record.at);
-        let rows = self.run(
+        let digest = hex(digest);
+        let network = network_of(self.connection, &digest)?.ok_or(FoldError::Unknown("transaction"))?;
+        let chain_id = seen_id(on_chain).map(|id| id_on_chain(id, network));
+        self.run(
             "UPDATE transactions SET standing = ?3, confirmations = ?4, chain_id = coalesce(?5, chain_id), \
              seen_at = CASE WHEN ?5 IS NULL THEN seen_at ELSE coalesce(seen_at, ?6) END, over_at = ?7, \
              updated_sequence = ?2 WHERE digest = ?1",
             params![
-                hex(digest),
+                digest,
                 self.sequence(),
                 standing.name(),
                 confirmations,
-                chain_id(on_chain),
+                chain_id,
                 at,
                 standing.is_over().then_some(&at),
             ],
         )?;
-        if rows == 1 { Ok(()) } else { Err(FoldError::Unknown("transaction")) }
+        Ok(())
     }
 
     fn alarm(
@@ -190,7 +193,7 @@ impl Writer<'_> {
                 alarm.name(),
                 self.wallet(wallet)?,
                 network.name(),
-                hex(transaction),
+                alarm_subject(alarm, transaction, network),
                 Value::from(spends(keys)).to_string(),
             ],
         )?;

@@ -20,7 +20,12 @@ pub use error::ViewsError;
 pub(crate) use fold::case_of;
 pub use fold::{DbNames, WithdrawalNames};
 pub use follow::{Follower, Position, Signal};
-pub use query::{AuditFilter, CaseFilter, PAGE_ROWS_MAX, Page, Single, Views, WithdrawalFilter};
+pub use query::{
+    AuditFilter, CaseFilter, PAGE_ROWS_MAX, Page, Single, TransactionFilter, Views, WithdrawalFilter,
+};
 pub use rebuild::{Rebuilt, rebuild};
-pub use rows::{AccountRow, AddressRow, AuditRow, CaseRow, DecisionRow, WithdrawalRow};
+pub use rows::{
+    AccountRow, AddressRow, AlarmRow, AuditRow, CaseRow, DecisionRow, PayingRow, RecoveredRow,
+    TransactionDetail, TransactionRow, WithdrawalRow,
+};
 pub use schema::{known_head, path};

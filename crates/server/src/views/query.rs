@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use holdfast_decision::event::Status;
-use holdfast_values::{AccountId, Timestamp, WithdrawalId};
+use holdfast_decision::acts::Digest;
+use holdfast_decision::event::{Standing, Status};
+use holdfast_values::{AccountId, Name, Network, Timestamp, WithdrawalId};
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use tokio::sync::watch;
@@ -13,9 +14,10 @@ use tokio::sync::watch;
 use super::rows::Listed;
 use super::time::fixed;
 use super::{
-    AccountRow, AddressRow, AuditRow, CaseRow, Cursor, DecisionRow, Position, ViewsError, WithdrawalRow,
-    schema,
+    AccountRow, AddressRow, AlarmRow, AuditRow, CaseRow, Cursor, DecisionRow, Position, RecoveredRow,
+    TransactionDetail, TransactionRow, ViewsError, WithdrawalRow, schema,
 };
+use crate::record::hex;
 
 /// The longest page.
 pub const PAGE_ROWS_MAX: u32 = 500;
@@ -62,6 +64,19 @@ pub struct CaseFilter {
     pub open: Option<bool>,
 }
 
+/// Which transactions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TransactionFilter {
+    /// That this wallet pays.
+    pub wallet: Option<Name>,
+    /// On this network.
+    pub network: Option<Network>,
+    /// That stand there.
+    pub standing: Option<Standing>,
+    /// That may pay this withdrawal.
+    pub withdrawal: Option<WithdrawalId>,
+}
+
 /// Which records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditFilter {
@@ -104,6 +119,14 @@ impl Select {
     fn place(&mut self, condition: &str, value: Sql) {
         self.values.push(value);
         self.conditions.push(format!("{condition}?{}", self.values.len()));
+    }
+
+    /// The same for a condition that is a query in parentheses, which end after the placeholder.
+    fn filter_in(&mut self, condition: &str, value: impl Into<Sql>) {
+        self.filter(condition, value);
+        if let Some(condition) = self.conditions.last_mut() {
+            condition.push(')');
+        }
     }
 
     fn plain(&mut self, condition: &str) {
@@ -173,7 +196,7 @@ impl Views {
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Page<WithdrawalRow>, ViewsError> {
-        let mut select = Select::from("withdrawals", "sequence");
+        let mut select = Select::from("withdrawals_on_chain", "sequence");
         if let Some(account) = &filter.account {
             select.filter("account = ", account.to_string());
         }
@@ -203,7 +226,80 @@ impl Views {
     /// # Errors
     /// What the database says.
     pub fn withdrawal(&self, id: WithdrawalId) -> Result<Single<WithdrawalRow>, ViewsError> {
-        self.single("SELECT * FROM withdrawals WHERE id = ?1", &id.to_string())
+        self.single("SELECT * FROM withdrawals_on_chain WHERE id = ?1", &id.to_string())
+    }
+
+    /// Released transactions, newest first.
+    ///
+    /// # Errors
+    /// [`ViewsError::Cursor`] for a foreign cursor, otherwise what the database says.
+    pub fn transactions(
+        &self,
+        filter: &TransactionFilter,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<TransactionRow>, ViewsError> {
+        let mut select = Select::from("transactions", "number");
+        if let Some(wallet) = &filter.wallet {
+            select.filter("wallet = ", wallet.to_string());
+        }
+        if let Some(network) = filter.network {
+            select.filter("network = ", network.name().to_owned());
+        }
+        if let Some(standing) = filter.standing {
+            select.filter("standing = ", standing.name().to_owned());
+        }
+        if let Some(withdrawal) = filter.withdrawal {
+            select.filter_in(
+                "digest IN (SELECT digest FROM payments WHERE withdrawal = ",
+                withdrawal.to_string(),
+            );
+        }
+        self.page(select, cursor, limit, |_, _| Ok(()))
+    }
+
+    /// One transaction with what it pays.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn transaction(&self, digest: &Digest) -> Result<Single<TransactionDetail>, ViewsError> {
+        let digest = hex(&digest.0);
+        self.reading(|connection, as_of| {
+            let transaction = connection
+                .prepare_cached("SELECT * FROM transactions WHERE digest = ?1")?
+                .query_row([&digest], TransactionRow::read)
+                .optional()?;
+            let Some(transaction) = transaction else { return Ok(Single { row: None, as_of }) };
+            let payments = connection
+                .prepare_cached("SELECT withdrawal FROM payments WHERE digest = ?1 ORDER BY withdrawal")?
+                .query_map([&digest], |row| row.get(0))?
+                .collect::<Result<Vec<String>, _>>()?;
+            let withdrawals = connection
+                .prepare_cached(
+                    "SELECT * FROM withdrawals_on_chain \
+                     WHERE id IN (SELECT withdrawal FROM payments WHERE digest = ?1) ORDER BY id",
+                )?
+                .query_map([&digest], WithdrawalRow::read)?
+                .collect::<Result<Vec<_>, _>>()?;
+            let row = Some(TransactionDetail { transaction, withdrawals, payments });
+            Ok(Single { row, as_of })
+        })
+    }
+
+    /// Alarms of chains and signers, newest first.
+    ///
+    /// # Errors
+    /// [`ViewsError::Cursor`] for a foreign cursor, otherwise what the database says.
+    pub fn alarms(&self, cursor: Option<&str>, limit: u32) -> Result<Page<AlarmRow>, ViewsError> {
+        self.page(Select::from("alarms", "number"), cursor, limit, |_, _| Ok(()))
+    }
+
+    /// Payments that signers remembered and restored journals did not, newest first.
+    ///
+    /// # Errors
+    /// [`ViewsError::Cursor`] for a foreign cursor, otherwise what the database says.
+    pub fn recovered(&self, cursor: Option<&str>, limit: u32) -> Result<Page<RecoveredRow>, ViewsError> {
+        self.page(Select::from("recovered_spends", "number"), cursor, limit, |_, _| Ok(()))
     }
 
     /// One account.

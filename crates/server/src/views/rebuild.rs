@@ -1,6 +1,5 @@
 //! Throwing the views away and folding them again from the journal's first record.
 
-use std::fs;
 use std::path::Path;
 
 use holdfast_journal::{Head, LocalJournal};
@@ -27,18 +26,11 @@ pub fn rebuild(dir: &Path, force: bool, mut progress: impl FnMut(u64, u64)) -> R
     let path = schema::path(dir);
     if path.exists() && !force {
         // Unreadable views know nothing that could be lost.
-        if let Ok(meta) = schema::open_read_only(&path).and_then(|views| schema::meta(&views, &path)) {
-            follow::check(&meta, &reader)?;
+        if let Ok(seen) = schema::seen(&path) {
+            follow::check(seen.journal, seen.head, &reader)?;
         }
     }
-    for suffix in ["", "-wal", "-shm"] {
-        let file = dir.join(format!("views.db{suffix}"));
-        match fs::remove_file(&file) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(ViewsError::Database { path: file, reason: error.to_string() }),
-        }
-    }
+    schema::remove(&path)?;
     let mut projection = follow::open(dir, &reader)?;
     let end = reader.head()?.sequence;
     while follow::step(&mut projection, &reader)? > 0 {

@@ -59,8 +59,127 @@ pub struct WithdrawalRow {
     pub decided_at: String,
     /// When it was closed.
     pub closed_at: Option<String>,
+    /// When the transaction that paid it became final. Its status stays `confirmed`.
+    pub paid_at: Option<String>,
+    /// The transaction that pays it, once one was released: of several the one that came furthest.
+    pub transaction: Option<PayingRow>,
     /// The last record that changed it.
     pub updated_sequence: u64,
+}
+
+/// The transaction that pays a withdrawal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PayingRow {
+    /// Its digest, in hex.
+    pub digest: String,
+    /// Its id on the chain as explorers write it, once it was seen there.
+    pub chain_id: Option<String>,
+    /// Where it stands: `unseen`, `pending`, `included`, `failed`, `vanished`, `final` or `dead`.
+    pub standing: String,
+    /// How many blocks deep.
+    pub confirmations: u32,
+}
+
+/// A transaction that a signer may have signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TransactionRow {
+    /// The record that first released it, or recovered it from a signer's statement.
+    pub sequence: u64,
+    /// Its digest, in hex.
+    pub digest: String,
+    /// Its last release; none if only its signer remembers it.
+    pub release_id: Option<String>,
+    /// For which signer.
+    pub signer: String,
+    /// Who pays.
+    pub wallet: String,
+    /// Where.
+    pub network: String,
+    /// What it spends: outpoints, or a sender's nonce.
+    pub spends: Vec<String>,
+    /// The digest of its outputs, in hex.
+    pub outputs: Option<String>,
+    /// What it costs at most, in whole coins of the network.
+    pub fee: Option<String>,
+    /// The same in the network's own units.
+    pub fee_network_units: Option<String>,
+    /// The internal transfer that it is instead of a batch.
+    pub transfer: Option<String>,
+    /// The transfer's text.
+    pub transfer_text: Option<String>,
+    /// What the transfer pays outside the wallets: `asset`, `amount` and `usd`.
+    pub external: Option<Value>,
+    /// `unseen`, `pending`, `included`, `failed`, `vanished`, `final` or `dead`.
+    pub standing: String,
+    /// How many blocks deep.
+    pub confirmations: u32,
+    /// Its id on the chain as explorers write it, once it was seen there.
+    pub chain_id: Option<String>,
+    /// Its signer's receipt was seen.
+    pub is_signed: bool,
+    /// When it was first released or recovered.
+    pub released_at: String,
+    /// Until when its last release is good.
+    pub expires: Option<String>,
+    /// When a chain first showed it.
+    pub seen_at: Option<String>,
+    /// Since when it is final or dead.
+    pub over_at: Option<String>,
+    /// The last record that changed it.
+    pub updated_sequence: u64,
+}
+
+/// A transaction and what it pays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TransactionDetail {
+    /// The transaction.
+    pub transaction: TransactionRow,
+    /// The withdrawals that it pays, by id. A signer may remember one that the journal does not have: it is not here.
+    pub withdrawals: Vec<WithdrawalRow>,
+    /// The ids of all withdrawals that it pays, in order.
+    pub payments: Vec<String>,
+}
+
+/// What a chain or a signer showed that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AlarmRow {
+    /// The record.
+    pub sequence: u64,
+    /// When.
+    pub at: String,
+    /// `unknown_spend`, `deep_reorganisation` or `unknown_authorisation`.
+    pub alarm: String,
+    /// Whose coins.
+    pub wallet: String,
+    /// Where.
+    pub network: String,
+    /// The transaction's id on the chain, or the digest that a receipt names.
+    pub transaction: String,
+    /// What it spends.
+    pub spends: Vec<String>,
+}
+
+/// A payment that a signer remembered and the restored journal did not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RecoveredRow {
+    /// The record.
+    pub sequence: u64,
+    /// When.
+    pub at: String,
+    /// Which withdrawal.
+    pub withdrawal: String,
+    /// The signer.
+    pub signer: String,
+    /// Who paid.
+    pub wallet: String,
+    /// Where.
+    pub network: String,
+    /// The digests of the transactions that may pay it.
+    pub transactions: Vec<String>,
+    /// It was not among the open withdrawals.
+    pub is_lost: bool,
+    /// Its text, as the signer recorded it.
+    pub intent: String,
 }
 
 /// One decision about a withdrawal.
@@ -113,7 +232,8 @@ pub struct CaseRow {
     pub closed_sequence: Option<u64>,
     /// When.
     pub closed_at: Option<String>,
-    /// `approved`, `denied`, `cancelled`, `expired` or `released`.
+    /// `approved`, `denied`, `cancelled`, `expired`, `voided`, `released` (it needs nobody any more) or `recovered` (its
+    /// signer had paid it).
     pub result: Option<String>,
 }
 
@@ -224,7 +344,81 @@ impl Listed for WithdrawalRow {
             queued_turn: row.get("queued_turn")?,
             decided_at: instant(row, "decided_at")?,
             closed_at: maybe_instant(row, "closed_at")?,
+            paid_at: maybe_instant(row, "paid_at")?,
+            transaction: PayingRow::read(row)?,
             updated_sequence: unsigned(row, "updated_sequence")?,
+        })
+    }
+}
+
+impl PayingRow {
+    fn read(row: &Row<'_>) -> Result<Option<Self>, rusqlite::Error> {
+        let Some(digest) = row.get("paying_digest")? else { return Ok(None) };
+        Ok(Some(Self {
+            digest,
+            chain_id: row.get("paying_chain_id")?,
+            standing: row.get("paying_standing")?,
+            confirmations: row.get("paying_confirmations")?,
+        }))
+    }
+}
+
+impl Listed for TransactionRow {
+    fn read(row: &Row<'_>) -> Result<Self, rusqlite::Error> {
+        let external: Option<String> = row.get("external")?;
+        Ok(Self {
+            sequence: unsigned(row, "sequence")?,
+            digest: row.get("digest")?,
+            release_id: row.get("release_id")?,
+            signer: row.get("signer")?,
+            wallet: row.get("wallet")?,
+            network: row.get("network")?,
+            spends: texts(row, "spends")?,
+            outputs: row.get("outputs")?,
+            fee: row.get("fee")?,
+            fee_network_units: row.get("fee_network_units")?,
+            transfer: row.get("transfer")?,
+            transfer_text: row.get("transfer_text")?,
+            external: external.and_then(|text| serde_json::from_str(&text).ok()),
+            standing: row.get("standing")?,
+            confirmations: row.get("confirmations")?,
+            chain_id: row.get("chain_id")?,
+            is_signed: row.get("is_signed")?,
+            released_at: instant(row, "released_at")?,
+            expires: maybe_instant(row, "expires")?,
+            seen_at: maybe_instant(row, "seen_at")?,
+            over_at: maybe_instant(row, "over_at")?,
+            updated_sequence: unsigned(row, "updated_sequence")?,
+        })
+    }
+}
+
+impl Listed for AlarmRow {
+    fn read(row: &Row<'_>) -> Result<Self, rusqlite::Error> {
+        Ok(Self {
+            sequence: unsigned(row, "sequence")?,
+            at: instant(row, "at")?,
+            alarm: row.get("alarm")?,
+            wallet: row.get("wallet")?,
+            network: row.get("network")?,
+            transaction: row.get("transaction_id")?,
+            spends: texts(row, "spends")?,
+        })
+    }
+}
+
+impl Listed for RecoveredRow {
+    fn read(row: &Row<'_>) -> Result<Self, rusqlite::Error> {
+        Ok(Self {
+            sequence: unsigned(row, "sequence")?,
+            at: instant(row, "at")?,
+            withdrawal: row.get("withdrawal")?,
+            signer: row.get("signer")?,
+            wallet: row.get("wallet")?,
+            network: row.get("network")?,
+            transactions: texts(row, "transactions")?,
+            is_lost: row.get("is_lost")?,
+            intent: row.get("intent")?,
         })
     }
 }

@@ -11,7 +11,7 @@ use super::ViewsError;
 
 /// `HFVW` in the file's header.
 const APPLICATION_ID: i32 = 0x4846_5657;
-/// Raised with every change of the tables: views of another format are rebuilt, never migrated.
+/// Raised with every change of the tables: views of an older format are folded anew, never migrated.
 const FORMAT: i32 = 2;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -125,12 +125,17 @@ pub(super) fn open(path: &Path) -> Result<Connection, ViewsError> {
 
 /// Opens existing views for reading.
 pub(super) fn open_read_only(path: &Path) -> Result<Connection, ViewsError> {
+    let connection = connect_read_only(path)?;
+    check(&connection, path)?;
+    Ok(connection)
+}
+
+fn connect_read_only(path: &Path) -> Result<Connection, ViewsError> {
     let fail = |error: rusqlite::Error| ViewsError::database(path, &error);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
     connection.set_prepared_statement_cache_capacity(32);
-    check(&connection, path)?;
     Ok(connection)
 }
 
@@ -148,16 +153,60 @@ fn connect(path: &Path, create: bool) -> Result<Connection, ViewsError> {
 }
 
 fn check(connection: &Connection, path: &Path) -> Result<(), ViewsError> {
+    match format(connection, path)? {
+        FORMAT => Ok(()),
+        _ => Err(ViewsError::Format { path: path.to_owned() }),
+    }
+}
+
+/// The format of some views.
+fn format(connection: &Connection, path: &Path) -> Result<i32, ViewsError> {
     let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
     let found = number("application_id").and_then(|application| Ok((application, number("user_version")?)));
     match found {
-        Ok((APPLICATION_ID, FORMAT)) => Ok(()),
+        Ok((APPLICATION_ID, format)) => Ok(format),
         Ok(_) => Err(ViewsError::Format { path: path.to_owned() }),
         Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
             Err(ViewsError::Format { path: path.to_owned() })
         }
         Err(error) => Err(ViewsError::database(path, &error)),
     }
+}
+
+/// Which journal some views have seen, how far, and whether their tables are of an older format: those can be folded
+/// anew, and what they have seen is evidence all the same.
+pub(super) fn seen(path: &Path) -> Result<Seen, ViewsError> {
+    let connection = connect_read_only(path)?;
+    let is_older = match format(&connection, path)? {
+        FORMAT => false,
+        1..FORMAT => true,
+        _ => return Err(ViewsError::Format { path: path.to_owned() }),
+    };
+    let (journal, head) = position(&connection, path)?;
+    Ok(Seen { journal, head, is_older })
+}
+
+/// What [`seen`] tells.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    pub(super) journal: JournalId,
+    pub(super) head: Head,
+    pub(super) is_older: bool,
+}
+
+/// Throws views away.
+pub(super) fn remove(path: &Path) -> Result<(), ViewsError> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        let file = PathBuf::from(file);
+        match std::fs::remove_file(&file) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(ViewsError::Database { path: file, reason: error.to_string() }),
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn put(
@@ -177,24 +226,31 @@ pub(super) fn put_head(connection: &Connection, head: Head) -> Result<(), rusqli
 
 /// What the views know.
 pub(super) fn meta(connection: &Connection, path: &Path) -> Result<Meta, ViewsError> {
-    let fail = |error: rusqlite::Error| ViewsError::database(path, &error);
-    let format = || ViewsError::Format { path: path.to_owned() };
-    let get = |key: &str| -> Result<Option<Vec<u8>>, ViewsError> {
-        connection
-            .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
-            .optional()
-            .map_err(fail)
-    };
-    let fixed = |value: Option<Vec<u8>>| value.ok_or_else(format);
-    let journal = fixed(get("journal_id")?)?.try_into().map_err(|_| format())?;
-    let sequence = fixed(get("position")?)?.try_into().map_err(|_| format())?;
-    let hash = fixed(get("head_hash")?)?.try_into().map_err(|_| format())?;
-    let configuration = match get("configuration")? {
-        Some(bytes) => Some(minicbor::decode(&bytes).map_err(|_| format())?),
+    let (journal, head) = position(connection, path)?;
+    let configuration = match get(connection, path, "configuration")? {
+        Some(bytes) => {
+            Some(minicbor::decode(&bytes).map_err(|_| ViewsError::Format { path: path.to_owned() })?)
+        }
         None => None,
     };
-    let head = Head { sequence: u64::from_be_bytes(sequence), hash };
-    Ok(Meta { journal: JournalId(journal), head, configuration })
+    Ok(Meta { journal, head, configuration })
+}
+
+/// Journal and position: these stand the same way in every format.
+fn position(connection: &Connection, path: &Path) -> Result<(JournalId, Head), ViewsError> {
+    let format = || ViewsError::Format { path: path.to_owned() };
+    let fixed = |key: &str| get(connection, path, key)?.ok_or_else(format);
+    let journal = fixed("journal_id")?.try_into().map_err(|_| format())?;
+    let sequence = fixed("position")?.try_into().map_err(|_| format())?;
+    let hash = fixed("head_hash")?.try_into().map_err(|_| format())?;
+    Ok((JournalId(journal), Head { sequence: u64::from_be_bytes(sequence), hash }))
+}
+
+fn get(connection: &Connection, path: &Path, key: &str) -> Result<Option<Vec<u8>>, ViewsError> {
+    connection
+        .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
+        .optional()
+        .map_err(|error| ViewsError::database(path, &error))
 }
 
 /// The position of the journal that the views in a data directory have seen, if there are views: for
@@ -207,7 +263,6 @@ pub fn known_head(dir: &Path) -> Result<Option<(JournalId, Head)>, ViewsError> {
     if !path.exists() {
         return Ok(None);
     }
-    let connection = open_read_only(&path)?;
-    let meta = meta(&connection, &path)?;
-    Ok(Some((meta.journal, meta.head)))
+    let seen = seen(&path)?;
+    Ok(Some((seen.journal, seen.head)))
 }

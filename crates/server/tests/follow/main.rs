@@ -9,7 +9,9 @@
 
 mod commands;
 mod fixture;
+mod payments;
 mod record;
+mod releases;
 mod replay;
 mod speed;
 mod views;

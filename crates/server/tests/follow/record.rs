@@ -1,26 +1,41 @@
 //! Every command and every event has one stable spelling in JSON.
 
-use holdfast_decision::acts::{Act, Digest};
+use holdfast_decision::acts::{Act, Digest, EpochStart};
 use holdfast_decision::command::{
-    ApiEvidence, Command, Evidence, ImportedAccount, ImportedAddress, ImportedApiKey, ImportedWithdrawal,
-    OperatorAct, OperatorSignature, Price, Scope, Scopes, SecurityChange, TokenScopes, TokenSpec,
+    ApiEvidence, ChainStatus, Command, Evidence, ImportedAccount, ImportedAddress, ImportedApiKey,
+    ImportedWithdrawal, Observation, OperatorAct, OperatorSignature, Price, ProposeTransaction,
+    ProposedOutput, ReceiptOutcome, RecordReceipt, Scope, Scopes, SecurityChange, TokenScopes, TokenSpec,
 };
 use holdfast_decision::configuration::Class;
 use holdfast_decision::event::{
-    AccountIndex, AssetIndex, Decision, Event, Factors, Lane, Status, TierIndex, WalletIndex,
+    AccountIndex, Alarm, Approval, AssetIndex, Decision, Dropped, Event, Factors, Lane, RecoveredTransaction,
+    SpendRecovered, Standing, Status, TierIndex, TransactionReleased, TransferReleased, WalletIndex,
     WithdrawalRequested,
 };
-use holdfast_decision::reason::{Cause, Reason};
+use holdfast_decision::reason::{Cause, Drop, Reason};
 use holdfast_decision::{Refusal, Severity};
 use holdfast_policy::Factor;
-use holdfast_server::record::{Names as _, Seen, command_json, decode, event_json};
-use holdfast_values::{Amount, Fingerprint, Timestamp, UsdCents, WithdrawalId, time};
+use holdfast_server::record::{Names as _, NoNames, Seen, command_json, decode, event_json};
+use holdfast_values::{
+    Amount, ConflictKey, Fingerprint, Network, ReleaseId, Timestamp, TransferId, UsdCents, WithdrawalId, time,
+};
 use serde_json::Value;
 
+use crate::payments::chains;
 use crate::world::{self, START, World, account, name};
 
 const ID: WithdrawalId = WithdrawalId(7);
 const KEY: Fingerprint = Fingerprint([0xab; 16]);
+const DIGEST: Digest = Digest([0x9d; 32]);
+const RELEASE: ReleaseId = ReleaseId(5);
+/// The id's first byte on the wire is the last that explorers show.
+const CHAIN_ID: [u8; 32] = {
+    let mut id = [0x51; 32];
+    id[0] = 0xff;
+    id
+};
+const OUTPOINT: ConflictKey = ConflictKey::Outpoint { txid: CHAIN_ID, vout: 1 };
+const NONCE: ConflictKey = ConflictKey::Nonce { chain: 1, sender: [0xee; 20], nonce: 7 };
 
 fn imported() -> ImportedAccount {
     ImportedAccount {
@@ -89,6 +104,176 @@ fn commands() -> Vec<Command> {
         })),
         Command::ImportChunk { digest: [6; 32], accounts: vec![imported()] },
         Command::RevokeToken { client: name("shop"), by: name("desk") },
+        Command::ProposeTransaction(Box::new(proposed())),
+        Command::RecordReceipt(Box::new(RecordReceipt {
+            signer: name("harbor-hot"),
+            exchange: world::EXCHANGE.to_owned(),
+            epoch: 2,
+            counter: 17,
+            what: ReceiptOutcome::Authorised {
+                wallet: name("hot-btc"),
+                network: Network::Bitcoin,
+                transaction: DIGEST,
+                spends: vec![OUTPOINT],
+            },
+            receipt: vec![0xd2, 0x84],
+        })),
+        Command::RecordObservation(Box::new(Observation {
+            wallet: name("hot-eth"),
+            network: Network::Ethereum,
+            chain_id: [0x5e; 32],
+            spends: vec![NONCE],
+            outputs: Digest([0x0f; 32]),
+            status: ChainStatus::Included,
+            confirmations: 3,
+        })),
+    ]
+}
+
+/// Commands and acts that one variant says in several ways.
+fn further_commands() -> Vec<Command> {
+    let voided = RecordReceipt {
+        signer: name("harbor-hot"),
+        exchange: world::EXCHANGE.to_owned(),
+        epoch: 1,
+        counter: 18,
+        what: ReceiptOutcome::Voided { withdrawal: ID },
+        receipt: Vec::new(),
+    };
+    let transfer = ProposeTransaction {
+        withdrawals: Vec::new(),
+        transfer: Some(Box::new(approval())),
+        network: Network::Ethereum,
+        wallet: name("hot-eth"),
+        spends: vec![NONCE],
+        fee: Amount::from_base_units(630_000_000_000_000),
+        outputs: vec![ProposedOutput {
+            destination: world::destination(Network::Ethereum, "cold"),
+            own: Some(name("hot-eth")),
+            contract: None,
+            amount: Amount::from_base_units(1),
+        }],
+        ..proposed()
+    };
+    let acts = [
+        Act::ApproveWithdrawal { withdrawal: ID, text: DIGEST },
+        Act::BeginEpoch(Box::new(EpochStart {
+            epoch: 2,
+            store: [0xcd; 16],
+            counter: 40,
+            signer: name("harbor-hot"),
+            spends: vec![recovered()],
+            voided: vec![ID],
+        })),
+    ];
+    let acts = acts.map(|act| {
+        let text = world::act_text(&act, START, 1);
+        Command::OperatorAct(Box::new(OperatorAct { text, signatures: Vec::new(), act }))
+    });
+    let told = [Command::RecordReceipt(Box::new(voided)), Command::ProposeTransaction(Box::new(transfer))];
+    told.into_iter().chain(acts).collect()
+}
+
+fn proposed() -> ProposeTransaction {
+    ProposeTransaction {
+        release: RELEASE,
+        signer: name("harbor-hot"),
+        wallet: name("hot-btc"),
+        network: Network::Bitcoin,
+        transaction: DIGEST,
+        spends: vec![OUTPOINT],
+        outputs: vec![ProposedOutput {
+            destination: world::destination(Network::Bitcoin, "somewhere"),
+            own: None,
+            contract: None,
+            amount: Amount::from_base_units(75_000_000),
+        }],
+        outputs_digest: Digest([0x0f; 32]),
+        fee: Amount::from_base_units(2_820),
+        withdrawals: vec![ID],
+        transfer: None,
+        reader: 1,
+    }
+}
+
+fn approval() -> Approval {
+    Approval {
+        text: "a text\n".to_owned(),
+        signatures: vec![OperatorSignature { operator: world::operator("alice"), signature: [5; 64] }],
+    }
+}
+
+fn recovered() -> SpendRecovered {
+    SpendRecovered {
+        withdrawal: ID,
+        intent: "holdfast-withdrawal/v1\n".to_owned(),
+        fingerprint: KEY,
+        signer: name("harbor-hot"),
+        wallet: WalletIndex(0),
+        network: Network::Bitcoin,
+        transactions: vec![RecoveredTransaction {
+            transaction: Digest([0x9e; 32]),
+            spends: vec![OUTPOINT],
+            outputs: None,
+        }],
+        is_lost: true,
+    }
+}
+
+fn released() -> TransactionReleased {
+    TransactionReleased {
+        release: RELEASE,
+        signer: name("harbor-hot"),
+        wallet: WalletIndex(0),
+        network: Network::Bitcoin,
+        transaction: DIGEST,
+        spends: vec![OUTPOINT],
+        outputs: Digest([0x0f; 32]),
+        fee: Amount::from_base_units(2_820),
+        withdrawals: vec![ID],
+        transfer: None,
+        not_before: START,
+        expires: START.plus(time::MINUTE),
+    }
+}
+
+/// Events that one variant says in several ways.
+fn further_events() -> Vec<Event> {
+    let transfer = TransferReleased {
+        transfer: TransferId(3),
+        approval: approval(),
+        external: Some((AssetIndex(0), Amount::from_base_units(100_000_000), UsdCents(5_900_000))),
+    };
+    let transfer = Some(Box::new(transfer));
+    let dead = Event::TransactionObserved {
+        transaction: DIGEST,
+        standing: Standing::Dead,
+        confirmations: 0,
+        chain_id: [0; 32],
+    };
+    let unknown = Event::TransactionObserved {
+        transaction: Digest([1; 32]),
+        standing: Standing::Pending,
+        confirmations: 0,
+        chain_id: [2; 32],
+    };
+    vec![
+        Event::TransactionReleased(Box::new(TransactionReleased {
+            withdrawals: Vec::new(),
+            transfer,
+            ..released()
+        })),
+        Event::WithdrawalMoved { withdrawal: ID, status: Status::Voided, transaction: None },
+        dead,
+        unknown,
+        Event::ChainAlarm {
+            alarm: Alarm::UnknownAuthorisation,
+            wallet: WalletIndex(1),
+            network: Network::Ethereum,
+            transaction: DIGEST.0,
+            spends: vec![NONCE],
+        },
+        Event::ReceiptRecorded { signer: name("harbor-hot"), counter: 18, transaction: None },
     ]
 }
 
@@ -182,6 +367,27 @@ fn events() -> Vec<Event> {
         Event::Refused { refusal: Refusal::AmountZero, detail: "nothing".to_owned() },
         Event::Repeated { sequence: 4 },
         Event::Trimmed { until: START },
+        Event::WithdrawalApproved { withdrawal: ID, operators: 2, approval: Box::new(approval()) },
+        Event::TransactionReleased(Box::new(released())),
+        Event::ReleaseDropped { dropped: vec![Dropped { withdrawal: ID, why: Drop::DecidedAgain }] },
+        Event::WithdrawalMoved { withdrawal: ID, status: Status::Broadcast, transaction: Some(DIGEST) },
+        Event::WithdrawalPaid { withdrawal: ID, transaction: DIGEST },
+        Event::TransactionObserved {
+            transaction: DIGEST,
+            standing: Standing::Included,
+            confirmations: 2,
+            chain_id: CHAIN_ID,
+        },
+        Event::ChainAlarm {
+            alarm: Alarm::UnknownSpend,
+            wallet: WalletIndex(0),
+            network: Network::Bitcoin,
+            transaction: CHAIN_ID,
+            spends: vec![OUTPOINT],
+        },
+        Event::ReceiptRecorded { signer: name("harbor-hot"), counter: 17, transaction: Some(DIGEST) },
+        Event::EpochBegun { epoch: 2, signer: name("harbor-hot"), counter: 40 },
+        Event::SpendRecovered(Box::new(recovered())),
     ]
 }
 
@@ -215,7 +421,8 @@ fn lines(values: impl Iterator<Item = Value>) -> String {
 #[test]
 fn every_command_has_its_json() {
     let names = names();
-    let text = lines(commands().iter().map(|command| command_json(command, &names)));
+    let all = commands().into_iter().chain(further_commands());
+    let text = lines(all.map(|command| command_json(&command, &names)));
     assert!(!text.contains("sealed bytes"), "sealed blobs are told by their length alone");
     insta::assert_snapshot!("commands", text);
 }
@@ -223,7 +430,14 @@ fn every_command_has_its_json() {
 #[test]
 fn every_event_has_its_json() {
     let names = names();
-    insta::assert_snapshot!("events", lines(events().iter().map(|event| event_json(event, &names))));
+    let all = events().into_iter().chain(further_events());
+    insta::assert_snapshot!("events", lines(all.map(|event| event_json(&event, &names))));
+}
+
+#[test]
+fn a_configuration_with_signers_prints_them() {
+    let text = lines([event_json(&Event::Configured(Box::new(chains())), &NoNames)].into_iter());
+    insta::assert_snapshot!("configuration", text);
 }
 
 /// The number of a variant, as records have it.
@@ -266,7 +480,7 @@ fn what_cannot_be_read_names_its_record() {
     let command = minicbor::to_vec(Command::Tick).unwrap();
     let events = minicbor::to_vec(events()).unwrap();
     let decoded = decode(&record(command.clone(), events.clone())).unwrap();
-    assert_eq!((decoded.at, decoded.events.len()), (Timestamp(START.0), 44));
+    assert_eq!((decoded.at, decoded.events.len()), (Timestamp(START.0), 54));
     let unknown = vec![0x81, 0x82, 0x18, 99, 0x80];
     let longer = [command.as_slice(), &[0]].concat();
     for (command, events, part) in [

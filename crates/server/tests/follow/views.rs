@@ -15,7 +15,7 @@ use crate::fixture::{Books, Dir};
 use crate::world::account;
 
 /// Follows until the views have seen everything.
-async fn follow(books: &Books) -> (Follower, Arc<Views>, Signal) {
+pub(crate) async fn follow(books: &Books) -> (Follower, Arc<Views>, Signal) {
     let signal = Signal::new();
     let (follower, views) =
         Follower::start(books.path(), books.journal.reader().unwrap(), signal.clone()).unwrap();
@@ -216,10 +216,18 @@ async fn rebuilt_views_say_the_same() {
 }
 
 /// Everything in the views, as text.
-fn dump(dir: &std::path::Path) -> String {
+pub(crate) fn dump(dir: &std::path::Path) -> String {
     let connection = rusqlite::Connection::open(dir.join("views.db")).unwrap();
     let mut text = String::new();
-    for table in ["withdrawals", "decisions", "cases", "accounts", "addresses", "audit", "meta"] {
+    let tables: Vec<String> = connection
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert!(tables.len() >= 14, "{tables:?}");
+    for table in &tables {
         let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
         let columns = statement.column_count();
         let mut rows = statement.query([]).unwrap();

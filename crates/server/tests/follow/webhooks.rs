@@ -269,7 +269,7 @@ async fn endpoints_are_checked_before_anything_is_sent() {
         ("ftp://a.example/", SECRET, vec![], "https://"),
         ("https://user:word@a.example/", SECRET, vec![], "password"),
         ("/hooks", SECRET, vec![], "https://"),
-        ("https://a.example/", SECRET, vec!["withdrawal.paid".to_owned()], "withdrawal.paid"),
+        ("https://a.example/", SECRET, vec!["withdrawal.sung".to_owned()], "withdrawal.sung"),
     ] {
         let error = Endpoint::new("e", url, secret, &kinds).unwrap_err();
         assert_eq!(error.code(), "webhook_endpoint_invalid");
