@@ -2,8 +2,9 @@
 
 use crate::{Draft, Head, JournalError, JournalId, Record};
 
-/// The largest command and the largest events of one record: 1 MiB each.
-pub const MAX_PART_BYTES: usize = 1 << 20;
+/// The largest command and the largest events of one record: 16 MiB each. Nearly all have a few hundred bytes; what a
+/// signer remembers and a restored journal has lost comes in one record.
+pub const MAX_PART_BYTES: usize = 16 << 20;
 
 /// Begins the hash input of a record.
 const RECORD_DOMAIN: &[u8] = b"holdfast-record/v1\n";

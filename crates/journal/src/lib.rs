@@ -5,6 +5,7 @@
 
 mod chain;
 mod checkpoint;
+mod copy;
 mod directory;
 mod error;
 mod local;

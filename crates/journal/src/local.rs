@@ -68,7 +68,7 @@ impl LocalJournal {
 
     fn create_at(dir: &Path, path: &Path, lock: File) -> Result<Self, JournalError> {
         let connection = schema::connect_writer(path, true)?;
-        schema::create(&connection, path)?;
+        schema::create(&connection, path, None)?;
         Self::start(dir, connection, lock, None)
     }
 

@@ -59,6 +59,20 @@ pub(crate) fn connect_writer(path: &Path, create: bool) -> Result<Connection, Jo
     Ok(connection)
 }
 
+/// The connection that writes a copy: unsynced, in no hurry to be seen by anyone, and synced as a file once it is whole.
+pub(crate) fn connect_copy(path: &Path) -> Result<Connection, JournalError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let fail = |e: rusqlite::Error| JournalError::from_sqlite(path, &e);
+    let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
+    prepare(&connection, path)?;
+    connection.pragma_update(None, "page_size", PAGE_BYTES.cast_signed()).map_err(fail)?;
+    connection.pragma_update(None, "synchronous", "off").map_err(fail)?;
+    Ok(connection)
+}
+
 /// What every connection is set to.
 pub(crate) fn prepare(connection: &Connection, path: &Path) -> Result<(), JournalError> {
     let fail = |e: rusqlite::Error| JournalError::from_sqlite(path, &e);
@@ -81,15 +95,22 @@ pub(crate) fn durability(connection: &Connection, path: &Path) -> Result<Durabil
     Ok(if synchronous >= 2 && !unsynced { Durability::Full } else { Durability::UnsafeSyncOff })
 }
 
-/// Makes the tables and draws the journal's id, in one transaction.
-pub(crate) fn create(connection: &Connection, path: &Path) -> Result<(), JournalError> {
+/// Makes the tables and, unless the journal is a copy of one that has an id, draws its id; in one transaction.
+pub(crate) fn create(
+    connection: &Connection,
+    path: &Path,
+    copied: Option<JournalId>,
+) -> Result<(), JournalError> {
+    let id = copied.map_or_else(|| "randomblob(16)".to_owned(), |id| format!("x'{id}'"));
     let mut sql =
         format!("BEGIN IMMEDIATE; PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={FORMAT};");
     for (_, statement) in SCHEMA {
         sql.push_str(statement);
         sql.push(';');
     }
-    sql.push_str("INSERT INTO meta VALUES ('id', randomblob(16)); COMMIT;");
+    sql.push_str("INSERT INTO meta VALUES ('id', ");
+    sql.push_str(&id);
+    sql.push_str("); COMMIT;");
     connection.execute_batch(&sql).map_err(|e| JournalError::from_sqlite(path, &e))
 }
 

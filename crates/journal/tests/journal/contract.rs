@@ -109,7 +109,7 @@ macro_rules! journal_contract {
             #[test]
             fn bounds_what_one_read_returns() {
                 let (_keep, mut journal) = $make;
-                let large = Draft { command: vec![1; MAX_PART_BYTES], ..draft(1) };
+                let large = Draft { command: vec![1; 1 << 20], ..draft(1) };
                 for _ in 0..5 {
                     journal.append(&vec![large.clone(); 8]).unwrap();
                 }

@@ -4,6 +4,7 @@
 mod bad_days;
 mod common;
 mod contract;
+mod copies;
 mod damage;
 mod independent;
 mod snapshots;
