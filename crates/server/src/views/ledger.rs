@@ -8,7 +8,7 @@ use holdfast_decision::event::{
     WalletIndex,
 };
 use holdfast_values::{ConflictKey, Name, Network, WithdrawalId};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 use serde_json::{Value, json};
 
 use super::fold::{FoldError, Writer, integer, network_of};
@@ -50,8 +50,14 @@ impl Writer<'_> {
     fn release(&self, released: &TransactionReleased) -> Result<(), FoldError> {
         let digest = hex(&released.transaction.0);
         let known = self.run(
-            "UPDATE transactions SET release_id = ?3, expires = ?4, updated_sequence = ?2 WHERE digest = ?1",
-            params![digest, self.sequence(), released.release.to_string(), fixed(released.expires)],
+            "UPDATE transactions SET release_id = ?3, expires = ?4, outputs = ?5, updated_sequence = ?2 WHERE digest = ?1",
+            params![
+                digest,
+                self.sequence(),
+                released.release.to_string(),
+                fixed(released.expires),
+                hex(&released.outputs.0)
+            ],
         )?;
         if known == 0 {
             self.new_release(&digest, released)?;
@@ -202,12 +208,13 @@ impl Writer<'_> {
 
     fn receipt(&self, signer: &Name, counter: u64, digest: Option<&[u8; 32]>) -> Result<(), FoldError> {
         let digest = digest.map(|digest| hex(digest));
-        let voided = match &self.record.command {
+        // The event names a transaction only if it was released; the receipt says which one it means.
+        let (authorised, voided) = match &self.record.command {
             Command::RecordReceipt(receipt) => match &receipt.what {
-                ReceiptOutcome::Voided { withdrawal } => Some(withdrawal.to_string()),
-                ReceiptOutcome::Authorised { .. } => None,
+                ReceiptOutcome::Authorised { transaction, .. } => (Some(hex(&transaction.0)), None),
+                ReceiptOutcome::Voided { withdrawal } => (None, Some(withdrawal.to_string())),
             },
-            _ => None,
+            _ => (digest.clone(), None),
         };
         self.run(
             "INSERT INTO receipts VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -216,11 +223,10 @@ impl Writer<'_> {
                 fixed(self.record.at),
                 signer.as_str(),
                 integer(counter),
-                digest,
+                authorised,
                 voided
             ],
         )?;
-        // One that was never released is not in the table: its receipt is an alarm.
         self.run(
             "UPDATE transactions SET is_signed = 1, updated_sequence = ?2 WHERE digest = ?1",
             params![digest, self.sequence()],
@@ -266,11 +272,7 @@ impl Writer<'_> {
             return Ok(());
         }
         self.close_case(spend.withdrawal, "recovered")?;
-        if digests.is_empty() {
-            self.hold_recovered(spend.withdrawal)
-        } else {
-            self.may_be_paid(spend.withdrawal)
-        }
+        if digests.is_empty() { Ok(()) } else { self.may_be_paid(spend.withdrawal) }
     }
 
     fn remember(
@@ -302,24 +304,5 @@ impl Writer<'_> {
             )?;
         }
         self.pays(digest, spend.withdrawal)
-    }
-
-    /// A spend without transactions takes the value of its withdrawal and moves nothing.
-    fn hold_recovered(&self, withdrawal: WithdrawalId) -> Result<(), FoldError> {
-        let id = withdrawal.to_string();
-        let status: Option<String> = self
-            .connection
-            .prepare_cached("SELECT status FROM withdrawals WHERE id = ?1")?
-            .query_row([&id], |row| row.get(0))
-            .optional()?;
-        let status = status.ok_or(FoldError::Unknown("withdrawal"))?;
-        if !Status::ALL.into_iter().any(|known| known.is_released() && known.name() == status) {
-            self.run(
-                "UPDATE withdrawals SET reserved = coalesce(reserved, 'unvouched'), queued_turn = NULL, \
-                 updated_sequence = ?2 WHERE id = ?1",
-                params![id, self.sequence()],
-            )?;
-        }
-        Ok(())
     }
 }

@@ -197,7 +197,7 @@ impl Books {
         self.receipt(counter, ReceiptOutcome::Voided { withdrawal })
     }
 
-    /// Goes on in the next epoch with what the signer remembers.
+    /// Goes on in the next epoch with what the signer remembers; the other one remembers nothing.
     pub(crate) fn begin_epoch(&mut self, spent: &[(WithdrawalId, Spend)], voided: &[WithdrawalId]) -> Events {
         let spends = spent.iter().map(|(id, spend)| self.recovered(*id, *spend)).collect();
         let start = EpochStart {
@@ -208,7 +208,15 @@ impl Books {
             spends,
             voided: voided.to_vec(),
         };
-        self.world.act(Act::BeginEpoch(Box::new(start)), &["alice", "bob"])
+        let other = EpochStart {
+            signer: name("harbor-warm"),
+            spends: Vec::new(),
+            voided: Vec::new(),
+            ..start.clone()
+        };
+        let events = self.world.act(Act::BeginEpoch(Box::new(start)), &["alice", "bob"]);
+        self.world.act(Act::BeginEpoch(Box::new(other)), &["alice", "bob"]);
+        events
     }
 
     fn recovered(&self, id: WithdrawalId, spend: Spend) -> SpendRecovered {

@@ -395,9 +395,13 @@ fn tells_of_proposals_that_were_refused_and_of_a_void() {
     books.voided(1, id);
     books.write();
     let text = why(&books.journal.reader().unwrap(), id).unwrap().text();
-    for part in
-        ["propose_transaction", "refused", "batch_duplicate", "record_receipt", "withdrawal_moved status=voided"]
-    {
+    for part in [
+        "propose_transaction",
+        "refused",
+        "batch_duplicate",
+        "record_receipt",
+        "withdrawal_moved status=voided",
+    ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
 }

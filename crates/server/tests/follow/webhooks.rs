@@ -9,12 +9,15 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
+use holdfast_decision::command::ChainStatus;
 use holdfast_server::outbox::{Endpoint, MESSAGES, Outbox, Patience, Roots, webhooks_markdown};
 use holdfast_server::views::{Follower, Signal, Views};
+use holdfast_values::WithdrawalId;
 use ring::hmac;
 use serde_json::Value;
 
 use crate::fixture::Books;
+use crate::payments::{Spend, is_released};
 use crate::world::account;
 
 /// `whsec_` and the base64 of `KEY`.
@@ -162,6 +165,73 @@ async fn tells_what_happens_signed_and_in_order() {
     assert_eq!((data["account"].as_str(), data["amount"].as_str()), (Some("ac_1"), Some("9.00000000")));
     assert_eq!(data["withdrawal"], books.id("held").to_string());
     assert!(opened["timestamp"].as_str().unwrap().starts_with("2026-"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tells_of_releases_and_of_what_became_of_them() {
+    let mut books = Books::paying();
+    let (_follower, views) = follow(&books);
+    let receiver = Receiver::default();
+    let (url, _server) = receiver.listen().await;
+    let outbox = start(&books, &views, &url, &["transaction.released", "withdrawal.released"]);
+    // More messages of one event than the places that events have by themselves.
+    let ids: Vec<_> = (0..7).map(|number| books.approved(&format!("w{number}"), "0.01")).collect();
+    let spend = Spend { number: 1, coin: 1 };
+    assert!(is_released(&books.propose(spend, &ids)));
+    books.write();
+    let head = books.head();
+    until("delivered", || outbox.statuses()[0].delivered_sequence == head).await;
+    let expected: Vec<String> = (0..8).map(|index| format!("msg_{head}_{index}")).collect();
+    assert_eq!(receiver.ids(), expected);
+    assert_eq!(receiver.kinds()[0], "transaction.released");
+    assert!(receiver.kinds()[1..].iter().all(|kind| kind == "withdrawal.released"));
+    let told: Vec<Value> = receiver.got.lock().unwrap()[1..]
+        .iter()
+        .map(|(_, body)| body["data"]["withdrawal"].clone())
+        .collect();
+    assert_eq!(told, ids.iter().map(|id| Value::from(id.to_string())).collect::<Vec<_>>());
+    drop(outbox);
+
+    let rest = Receiver::default();
+    let (url, _server) = rest.listen().await;
+    let endpoint = Endpoint::new("rest", &url, SECRET, &[]).unwrap();
+    let roots = Roots::of_system().unwrap();
+    let outbox =
+        Outbox::start(books.path(), vec![endpoint], &views, || books.journal.reader(), &roots, patience())
+            .unwrap();
+    books.observe(spend, ChainStatus::Pending, 0);
+    books.observe(spend, ChainStatus::Included, 1);
+    books.observe(spend, ChainStatus::Included, 6);
+    let foreign = Spend { number: 2, coin: 2 };
+    books.observe(foreign, ChainStatus::Included, 1);
+    books.begin_epoch(&[(WithdrawalId(77), Spend { number: 3, coin: 3 })], &[]);
+    books.write();
+    let head = books.head();
+    until("delivered", || outbox.statuses()[0].delivered_sequence == head).await;
+    let count = |kind: &str| rest.kinds().iter().filter(|told| *told == kind).count();
+    for (kind, times) in [
+        ("withdrawal.broadcast", 7),
+        ("withdrawal.confirmed", 7),
+        ("withdrawal.paid", 7),
+        ("chain.alarm", 1),
+        ("halt.started", 1),
+        ("epoch.begun", 2),
+        ("spend.recovered", 1),
+    ] {
+        assert_eq!(count(kind), times, "{kind} in {:?}", rest.kinds());
+    }
+    let order: Vec<(u64, u32)> = rest.ids().iter().map(|id| place(id)).collect();
+    assert!(order.is_sorted_by(|a, b| a < b), "{order:?}");
+    let got = rest.got.lock().unwrap();
+    let data = |kind: &str| got.iter().find(|(_, body)| body["type"] == kind).unwrap().1["data"].clone();
+    assert_eq!(data("withdrawal.paid")["chain_id"], spend.chain_id_text());
+    assert_eq!(data("withdrawal.paid")["confirmations"], 6);
+    assert_eq!(data("chain.alarm")["transaction"], foreign.chain_id_text());
+    assert_eq!(data("chain.alarm")["wallet"], "hot-btc");
+    assert_eq!(data("epoch.begun")["by"], serde_json::json!(["alice", "bob"]));
+    let lost = data("spend.recovered");
+    assert_eq!((lost["account"].as_str(), lost["amount"].as_str()), (Some("ac_1"), Some("0.50000000")));
+    assert_eq!(lost["is_lost"], true);
 }
 
 fn place(id: &str) -> (u64, u32) {
