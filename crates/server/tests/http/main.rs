@@ -17,4 +17,5 @@ mod operators;
 mod server;
 mod serving;
 mod strace;
+mod transactions;
 mod withdrawals;

@@ -92,6 +92,11 @@ impl Exchange {
         Self::new(OPEN, Some("@id(\"all\") permit (principal, action, resource);"), extra)
     }
 
+    /// The same under this configuration.
+    pub(crate) fn open_with(config: &str) -> Self {
+        Self::new(config, Some("@id(\"all\") permit (principal, action, resource);"), &[])
+    }
+
     fn new(config: &str, policy: Option<&str>, extra: &[&str]) -> Self {
         let dir = Temporary::new();
         let path = |name: &str| dir.path().join(name);
