@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use holdfast_decision::command::ChainStatus;
 use holdfast_journal::Journal as _;
 use serde_json::Value;
 
 use crate::fixture::{Books, Dir};
+use crate::payments::Spend;
 
 fn holdfast(arguments: &[&str], data: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_holdfast")).args(arguments).arg("--data").arg(data).output().unwrap()
@@ -113,6 +115,27 @@ fn replay_and_why_answer_beside_a_writer() {
     let none = holdfast(&["why", "wd_00000000000000000000000007"], books.path());
     assert_eq!(code(&none), Some(2));
     assert!(String::from_utf8_lossy(&none.stderr).contains("withdrawal_not_found"));
+}
+
+#[test]
+fn replay_export_and_why_read_what_was_released() {
+    let mut books = Books::paying();
+    let id = books.approved("w", "0.01");
+    let spend = Spend { number: 201, coin: 201 };
+    books.propose(spend, &[id]);
+    books.observe(spend, ChainStatus::Included, 6);
+    books.payments(2, 300);
+    let replayed = holdfast(&["replay", "--json"], books.path());
+    let report: Value = serde_json::from_slice(&replayed.stdout).unwrap();
+    assert_eq!((code(&replayed), &report["equal"]), (Some(0), &Value::Bool(true)), "{report}");
+    let all = text(&holdfast(&["journal", "export", "--jsonl"], books.path()));
+    let records: Vec<Value> = all.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events = || records.iter().flat_map(|record| record["events"].as_array().unwrap());
+    let seen = events().find(|event| event["type"] == "transaction_observed").unwrap();
+    assert!(seen["chain_id"].as_str().unwrap().ends_with("ff"), "as explorers write it: {seen}");
+    let paid = events().find(|event| event["type"] == "withdrawal_paid").unwrap();
+    let told = text(&holdfast(&["why", paid["withdrawal"].as_str().unwrap()], books.path()));
+    assert!(told.contains("transaction_released") && told.contains("withdrawal_paid"), "{told}");
 }
 
 #[test]
