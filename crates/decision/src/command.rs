@@ -14,7 +14,7 @@ use crate::acts::{Act, Digest};
 use crate::configuration::Configuration;
 use crate::event::Approval;
 
-pub use crate::subject::{OperatorKey, PolicySource, Scope, TokenScopes, TokenSpec};
+pub use crate::subject::{OperatorKey, OperatorSignature, PolicySource, Scope, TokenScopes, TokenSpec};
 
 /// One thing the core is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -560,17 +560,6 @@ pub struct OperatorAct {
     /// What the text and its payload say, typed.
     #[n(2)]
     pub act: Act,
-}
-
-/// A signature that verified under the key named here.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct OperatorSignature {
-    /// Who signed, and with which key.
-    #[n(0)]
-    pub operator: OperatorKey,
-    /// The signature itself: it travels in releases.
-    #[cbor(n(1), with = "minicbor::bytes")]
-    pub signature: [u8; 64],
 }
 
 /// An account with the history that the exchange's staff vouches for.

@@ -21,6 +21,7 @@ pub mod price;
 pub mod reason;
 mod refuse;
 mod release;
+pub mod released;
 mod settle;
 pub mod state;
 pub mod steady;

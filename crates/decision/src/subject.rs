@@ -14,6 +14,17 @@ pub struct OperatorKey {
     pub public_key: [u8; 32],
 }
 
+/// A signature that verified under the key named here.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct OperatorSignature {
+    /// Who signed, and with which key.
+    #[n(0)]
+    pub operator: OperatorKey,
+    /// The signature itself: it travels in releases.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub signature: [u8; 64],
+}
+
 /// A policy pack: its text, its hash and what it was compiled to.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct PolicySource {
