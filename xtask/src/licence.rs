@@ -14,6 +14,8 @@ pub const ALLOWED: &[&str] = &[
     "ISC",
     "MIT",
     "MIT-0",
+    // MIT with a clause against false attribution; of hex_lit, which bitcoin needs.
+    "MITNFA",
     "OpenSSL",
     "Unicode-3.0",
     "Unlicense",
