@@ -66,7 +66,7 @@ fn a_restored_journal_goes_on_after_every_signer_told_what_it_remembers() {
 
     let mut run = restored(&run, backup);
     assert_eq!(status(&run, ids[0]), Some(Status::Approved));
-    assert_eq!(refused(&mut run, act(9, SIGNERS[0])), "epoch_invalid");
+    assert_eq!(refused(&mut run, act(1_002, SIGNERS[0])), "epoch_invalid");
     assert_eq!(refused(&mut run, act(1, SIGNERS[0])), "epoch_invalid");
     assert_eq!(refused(&mut run, act(2, "signer-three")), "signer_unknown");
     assert!(!is_refused(&epoch(&mut run, 2, SIGNERS[0], spends.clone(), Vec::new())));
@@ -177,4 +177,21 @@ fn a_signer_that_voided_before_the_restore_ends_what_the_journal_has_as_released
     let (mut run, id, _) = on_its_way();
     epoch(&mut run, 2, SIGNERS[1], Vec::new(), vec![id]);
     assert_eq!(status(&run, id), Some(Status::Released));
+}
+
+#[test]
+fn a_journal_restored_twice_goes_on_in_an_epoch_that_no_signer_has_followed_yet() {
+    let mut run = exchange();
+    let ids = approved(&mut run, 1);
+    let backup = run.records.len();
+    let mut once = restored(&run, backup);
+    assert!(!is_refused(&epoch(&mut once, 2, SIGNERS[0], Vec::new(), Vec::new())));
+
+    // The signer is in epoch 2 now and takes it from nobody else: the second restore must be able to pass it by.
+    let mut twice = restored(&run, backup);
+    assert!(!is_refused(&epoch(&mut twice, 3, SIGNERS[0], Vec::new(), Vec::new())));
+    assert!(!is_refused(&epoch(&mut twice, 3, SIGNERS[1], Vec::new(), Vec::new())));
+    assert_eq!(twice.state.epoch(), 3);
+    let made = payment(&twice.state, BTC, &ids, &[1]);
+    released(&mut twice, &made);
 }
