@@ -47,7 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Model {
     /// Everything asked for: text, its first coin, whether it was vouched for.
     asked: Vec<(WithdrawalText, Coin, bool)>,
-    questions: Vec<(Release, Vec<u8>)>,
+    questions: Vec<(Release, Vec<u8>, u64)>,
     /// Conflict keys of what was authorised, by withdrawal.
     authorised: BTreeMap<WithdrawalId, Vec<Vec<ConflictKey>>>,
     voided: Vec<WithdrawalId>,
@@ -60,7 +60,7 @@ struct Model {
 impl Model {
     fn ask(&mut self, exchange: &Exchange, signer: &mut Signer, release: Release, psbt: Vec<u8>, fee: u64) {
         let answer = exchange.ask(signer, &release, &psbt);
-        self.questions.push((release, psbt));
+        self.questions.push((release, psbt, fee));
         let Ok(answer) = answer else { return };
         let receipt = exchange.receipt(&answer.receipt);
         if answer.repeated {
@@ -156,15 +156,9 @@ fn run(steps: &[Step]) {
                 }
             }
             Step::Repeat { which } => {
-                if let Some((release, psbt)) = pick(&model.questions, which) {
-                    let fee = 60_000;
-                    let before = model.fees;
+                // One that was refused before may be answered now, while it is fresh.
+                if let Some((release, psbt, fee)) = pick(&model.questions, which) {
                     model.ask(&exchange, open, release, psbt, fee);
-                    // A question that was refused before may be answered now, while it is fresh; what it really burns
-                    // is below the most that any of them burns.
-                    if model.fees > before {
-                        model.fees = before;
-                    }
                 }
             }
             Step::Wait { seconds } => exchange.wait(seconds * time::SECOND),

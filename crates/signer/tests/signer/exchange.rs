@@ -37,6 +37,11 @@ pub(crate) const UNVOUCHED: u64 = 2 * BTC;
 pub(crate) const VOUCHED: u64 = 20 * BTC;
 pub(crate) const FEES: u64 = 200_000;
 
+/// Cargo names one for tests, not for examples.
+fn folder_for_tests() -> PathBuf {
+    option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from)
+}
+
 static FOLDERS: AtomicU64 = AtomicU64::new(0);
 
 pub(crate) struct Exchange {
@@ -64,7 +69,7 @@ impl Exchange {
 
     /// With a pinned file that is changed first.
     pub(crate) fn with(change: impl FnOnce(String) -> String) -> Self {
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!(
+        let folder = folder_for_tests().join(format!(
             "signer-{}-{}",
             std::process::id(),
             FOLDERS.fetch_add(1, Ordering::Relaxed)

@@ -1,5 +1,14 @@
 //! The signer against everything that it must withstand. One program, so that it links once.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::cloned_ref_to_slice_refs,
+    reason = "helpers of tests: what is missing or odd fails the test"
+)]
+
 mod buckets;
 mod evm;
 mod exchange;

@@ -108,7 +108,7 @@ fn killed_at_any_moment_every_withdrawal_is_charged_once_and_answers_never_chang
     for _ in 0..12 {
         let served = Served::start(&exchange);
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let life = Duration::from_micros(random >> 50);
+        let life = Duration::from_micros(random >> 47);
         let end = Instant::now() + life;
         let pid = served.0.id().to_string();
         let killer = std::thread::spawn(move || {
