@@ -1,7 +1,7 @@
 //! Holdfast's server: everything that is asynchronous, reads clocks and files, and talks to people and programs.
 //!
 //! Rooms: `intake` (the one writer), `http`, `views` (lists), `vault` (secrets), `outbox` (webhooks), `record` (records
-//! for people), `cli` (the binary's commands), and the configurations. No rule about a withdrawal lives here.
+//! for people), `recovery` (backups and what follows them), `cli` (the binary's commands), and the configurations. No rule about a withdrawal lives here.
 
 pub mod cli;
 pub mod clock;
@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod outbox;
 pub mod problem;
 pub mod record;
+pub mod recovery;
 pub mod replay;
 pub mod vault;
 pub mod views;

@@ -2,6 +2,7 @@
 //! library's other rooms.
 
 pub mod address;
+pub mod backup;
 mod client;
 pub mod import;
 pub mod init;
@@ -9,8 +10,10 @@ pub mod journal;
 pub mod operator;
 pub mod policy;
 mod progress;
+pub mod recover;
 pub mod release_key;
 pub mod replay;
+pub mod restore;
 pub mod serve;
 pub mod text;
 pub mod token;
@@ -22,6 +25,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::recovery::RecoveryError;
 
 /// The security control plane of a custodial exchange: may this withdrawal leave now, and on whose word?
 #[derive(Debug, Parser)]
@@ -55,6 +60,12 @@ enum Command {
     Journal(journal::JournalArgs),
     /// Decide every record of a journal again and compare.
     Replay(replay::ReplayArgs),
+    /// Copy a data directory, of a running server too.
+    Backup(backup::BackupArgs),
+    /// Make a data directory of a backup.
+    Restore(restore::RestoreArgs),
+    /// Let a restored journal go on, with what its signers have paid since taken in.
+    Recover(recover::RecoverArgs),
     /// Why a withdrawal was decided as it was.
     Why(why::WhyArgs),
     /// The read model: rebuild it from the journal.
@@ -78,6 +89,9 @@ pub fn main() -> ExitCode {
         Command::ReleaseKey(args) => release_key::run(&args),
         Command::Journal(args) => journal::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
+        Command::Recover(args) => recover::run(&args),
         Command::Why(args) => why::run(args),
         Command::Views(args) => views::run(args),
         Command::Watch(args) => watch::run(&args),
@@ -94,6 +108,10 @@ struct Failure {
 impl Failure {
     fn new(code: &'static str, message: impl ToString) -> Self {
         Self { code, message: message.to_string() }
+    }
+
+    fn recovery(error: RecoveryError) -> Self {
+        Self::new(error.code(), error)
     }
 }
 

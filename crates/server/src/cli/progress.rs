@@ -28,6 +28,11 @@ impl Bar {
         let _unseen = write!(io::stderr(), "\r{}: {at} of {end} ({percent} %)\x1b[K", self.name);
     }
 
+    /// Goes on with something else.
+    pub(super) const fn name(&mut self, name: &'static str) {
+        self.name = name;
+    }
+
     pub(super) fn clear(&mut self) {
         if self.shown.take().is_some() {
             let _unseen = write!(io::stderr(), "\r\x1b[K");

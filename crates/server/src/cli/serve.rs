@@ -20,6 +20,7 @@ use crate::http::{self, Acceptor, App};
 use crate::intake::{self, Intake};
 use crate::metrics::Metrics;
 use crate::outbox::{Endpoint, Outbox, Patience, Roots};
+use crate::recovery;
 use crate::vault::{Kek, Vault};
 use crate::views::{Follower, Signal};
 
@@ -112,6 +113,7 @@ fn endpoint(webhook: &Webhook) -> Result<Endpoint, Failure> {
 
 async fn serve(args: &ServeArgs) -> Result<bool, Failure> {
     let dir = DataDir::new(&args.data);
+    recovery::check_servable(&dir).map_err(Failure::recovery)?;
     let config = match &args.config {
         Some(path) => Some(path.clone()),
         None => Some(dir.config()).filter(|path| path.exists()),
