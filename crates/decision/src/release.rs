@@ -263,9 +263,8 @@ fn decide_again(state: &State, at: Timestamp, open: &Withdrawal, out: &mut Event
     }
     let needs_seat =
         reserved.is_none() && !judgement.must_deny && !judgement.must_hold && judgement.factors.is_empty();
-    let is_seat = |event: &Event| matches!(event, Event::Reserved { .. } | Event::Queued { .. });
-    // Two places found on the same State might be one place: the next proposal finds the next.
-    if !(needs_seat && out.iter().any(is_seat)) {
+    // A place is found on State as it is, so that only the first finds one: the next proposal finds the next.
+    if !needs_seat || out.is_empty() {
         settle(state, at, &subject, judgement, false, out);
     }
     Some(Drop::DecidedAgain)

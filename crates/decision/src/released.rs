@@ -118,6 +118,10 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Unseen, Self::Pending, Self::Included, Self::Failed, Self::Vanished, Self::Final, Self::Dead];
+
     /// As answers carry it.
     pub const fn name(self) -> &'static str {
         match self {

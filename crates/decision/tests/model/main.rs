@@ -19,6 +19,7 @@ mod golden;
 mod harbor;
 mod ladder;
 mod lifecycle;
+mod moves;
 mod play;
 mod properties;
 mod random;

@@ -2,13 +2,14 @@
 
 use holdfast_decision::acts::{Act, Digest};
 use holdfast_decision::command::{
-    ApiEvidence, Command, Evidence, Idempotency, RequestWithdrawal, Scope, Scopes, SecurityChange,
-    TokenScopes, TokenSpec,
+    ApiEvidence, Command, Evidence, Idempotency, ProposeTransaction, RequestWithdrawal, Scope, Scopes,
+    SecurityChange, TokenScopes, TokenSpec,
 };
 use holdfast_decision::event::{Event, Events};
 use holdfast_decision::{Configuration, State, Status, decide, fold, next_deadline};
 use holdfast_values::{CaseId, Network, Timestamp, UsdCents, WithdrawalId, time};
 
+use crate::moves::LOST_UNITS;
 use crate::random::Random;
 use crate::world::{
     OPERATORS, START, SYMBOLS, Signing, TIERS, account, configuration, destination, fingerprint, imported,
@@ -107,6 +108,8 @@ pub(crate) struct Play {
     pub(crate) is_settled: bool,
     last: Option<RequestWithdrawal>,
     part: Option<u64>,
+    /// Transactions that were proposed, or might have been.
+    pub(crate) made: Vec<ProposeTransaction>,
 }
 
 impl Play {
@@ -120,6 +123,7 @@ impl Play {
             is_settled: false,
             last: None,
             part: None,
+            made: Vec::new(),
         }
     }
 
@@ -154,7 +158,7 @@ impl Play {
         seconds * time::SECOND + part
     }
 
-    fn number(&mut self) -> u64 {
+    pub(crate) fn number(&mut self) -> u64 {
         self.counter += 1;
         self.counter
     }
@@ -163,7 +167,7 @@ impl Play {
         self.random.below(ACCOUNTS) as usize
     }
 
-    fn open(&mut self, state: &State) -> WithdrawalId {
+    pub(crate) fn open(&mut self, state: &State) -> WithdrawalId {
         let ids: Vec<_> = state.withdrawals().map(|(id, _)| *id).collect();
         if ids.is_empty() || self.random.one_in(12) { WithdrawalId(7) } else { self.random.pick(&ids) }
     }
@@ -188,11 +192,12 @@ impl Play {
     }
 
     pub(crate) fn next(&mut self, state: &State, now: Timestamp) -> Command {
-        let what = match self.random.below(1_000) {
+        let what = match self.random.below(1_350) {
             what @ 0..980 if self.is_run => what % 800,
             what => what,
         };
         match what {
+            1_000.. => self.move_coins(state, now),
             580..620 if self.is_run => usual_prices(),
             0..430 => Command::RequestWithdrawal(Box::new(self.request(state, now))),
             430..480 => {
@@ -283,8 +288,16 @@ impl Play {
             "ETH" => 2_000,
             _ => 1,
         };
-        let units = if self.random.one_in(150) { u128::MAX } else { u128::from(dollars) * unit / price };
+        let is_lost = state.epoch() > 1 && asset == "BTC" && self.random.one_in(6);
+        let units = if is_lost {
+            LOST_UNITS
+        } else if self.random.one_in(150) {
+            u128::MAX
+        } else {
+            u128::from(dollars) * unit / price
+        };
         let to = match self.random.below(6) {
+            _ if is_lost => from as u64,
             0 | 1 => from as u64,
             2 | 3 if self.is_run => 1_000 + number,
             4 if self.is_run => 50,
@@ -393,9 +406,15 @@ impl Play {
 
     fn act(&mut self, state: &State, now: Timestamp) -> Command {
         let act = match self.random.below(130) {
-            0..45 => {
+            0..12 => {
                 let id = self.standing(state, Status::Held);
                 Act::ApproveCase(CaseId(id.0))
+            }
+            12..45 => {
+                let withdrawal = self.standing(state, Status::Held);
+                let text = state.text_of(withdrawal).map_or([0; 32], |text| text.digest().0);
+                let text = Digest(if self.random.one_in(12) { [8; 32] } else { text });
+                Act::ApproveWithdrawal { withdrawal, text }
             }
             45..65 => Act::Resume(state.halts().next().cloned().unwrap_or(Scope::Overall)),
             65..75 => {
@@ -434,6 +453,11 @@ impl Play {
             110..128 => Act::ConfirmClock,
             _ => Act::ActivateRules(self.random.below(3) as u32),
         };
+        self.signed(act, now)
+    }
+
+    /// An act, signed well, and now and then badly.
+    pub(crate) fn signed(&mut self, act: Act, now: Timestamp) -> Command {
         let nonce = self.number();
         let mut signing = Signing::new(now, nonce, &OPERATORS);
         let signers = ["alice", "bob", "carol", "dave", "erin"];

@@ -267,23 +267,23 @@ fn fees_spend_a_bucket_that_time_fills_and_the_same_transaction_pays_once() {
     let ids = approved(&mut run, 3);
     let wallet = WalletIndex(0);
     let fees = |run: &Run| run.state.fees_left(wallet, BTC, run.now).unwrap().base_units();
-    assert_eq!(fees(&run), 250_000);
+    assert_eq!(fees(&run), 150_000);
     let make = |run: &Run, which: usize| {
         let mut made = payment(&run.state, BTC, &ids[which..=which], &[which as u64]);
-        made.fee = units(100_000);
+        made.fee = units(60_000);
         sealed(made)
     };
     let first = make(&run, 0);
     released(&mut run, &first);
     released(&mut run, &first);
-    assert_eq!(fees(&run), 150_000, "asked again it costs nothing more");
+    assert_eq!(fees(&run), 90_000, "asked again it costs nothing more");
     let second = make(&run, 1);
     released(&mut run, &second);
     let third = make(&run, 2);
     assert_eq!(refused(&mut run, propose(&third)), "fee_bucket_spent");
     assert_eq!(status(&run, ids[2]), Some(Status::Approved));
     released(&mut run, &first);
-    run.wait(30 * time::MINUTE);
+    run.wait(50 * time::MINUTE);
     released(&mut run, &third);
     assert_eq!(fees(&run), 0);
 }
@@ -527,12 +527,12 @@ fn operators_approve_the_text_of_a_withdrawal_and_no_other() {
 fn another_configuration_changes_the_fee_bucket_without_a_jump() {
     let (mut run, _, _) = on_its_way();
     let fees = |run: &Run| run.state.fees_left(WalletIndex(0), BTC, run.now).unwrap().base_units();
-    assert_eq!(fees(&run), 240_000);
+    assert_eq!(fees(&run), 140_000);
     let configure = |run: &mut Run, next: Configuration| {
         run.act(Act::Configure(Box::new(next)), &["alice", "bob", "carol"])
     };
     configure(&mut run, other_configuration());
-    assert_eq!(fees(&run), 180_000);
+    assert_eq!(fees(&run), 100_000);
     configure(&mut run, configuration());
-    assert_eq!(fees(&run), 180_000);
+    assert_eq!(fees(&run), 100_000);
 }

@@ -151,7 +151,7 @@ pub(crate) fn configuration() -> Configuration {
     }
 }
 
-/// What a wallet is on a network: a transaction costs at most 100,000 units, and all of them as much an hour.
+/// What a wallet is on a network: a transaction costs at most 100,000 units, and all of them 10 a second.
 fn chain(network: Network, confirmations_final: u32) -> WalletChain {
     let units = Amount::from_base_units;
     WalletChain {
@@ -161,7 +161,7 @@ fn chain(network: Network, confirmations_final: u32) -> WalletChain {
             _ => WalletSource::Address(format!("0x{}", "ab".repeat(20))),
         },
         fee_max: units(100_000),
-        fee_bucket: BucketSpec { size: units(250_000), refill_per_hour: units(100_000) },
+        fee_bucket: BucketSpec { size: units(150_000), refill_per_hour: units(36_000) },
         confirmations_final,
     }
 }
@@ -178,7 +178,7 @@ pub(crate) fn other_configuration() -> Configuration {
     other.parameters.loosening_signatures = 3;
     if let Some(chain) = other.wallets[0].chains.iter_mut().flatten().next() {
         chain.fee_max = Amount::from_base_units(60_000);
-        chain.fee_bucket.size = Amount::from_base_units(180_000);
+        chain.fee_bucket.size = Amount::from_base_units(100_000);
         chain.confirmations_final = 2;
     }
     other

@@ -1,7 +1,7 @@
 //! Acts of operators in the model: its own reading of the text, its own counting of hands.
 
 use holdfast_decision::acts::Act;
-use holdfast_decision::command::OperatorAct;
+use holdfast_decision::command::{OperatorAct, OperatorKey};
 use holdfast_values::{Timestamp, WithdrawalId};
 
 use super::{Answer, DAY, Model, Spent, Told};
@@ -35,22 +35,30 @@ impl Model {
         if self.used_nonces.iter().any(|used| used.0 == nonce) {
             return Err("text_used");
         }
-        let parameters = self.configuration.parameters;
-        let hands = self.operators.iter().filter(|(name, key, since, founder)| {
-            let counts = *founder || self.age(*since, at) >= parameters.operator_ageing;
-            let signs = |signer: &holdfast_decision::command::OperatorSignature| {
-                signer.operator.name == *name && signer.operator.public_key == *key
-            };
-            counts && signed.signatures.iter().any(signs)
-        });
-        let hands = hands.count() as u32;
-        let needed = if lines.act == "revoke_operator" { 1 } else { parameters.loosening_signatures };
+        let hands = self.hands(at, signed.signatures.iter().map(|signature| &signature.operator));
+        let needed = if lines.act == "revoke_operator" { 1 } else { self.needed() };
         if hands < needed {
             return Err("signatures_insufficient");
         }
         let outcomes = self.perform(at, sequence, &signed.act, hands, told)?;
         self.used_nonces.push((nonce, until));
         Ok(Answer::Done(outcomes))
+    }
+
+    /// How many different operators of now, past their ageing, are among those that signed.
+    pub(super) fn hands<'a>(&self, at: Timestamp, signed: impl Iterator<Item = &'a OperatorKey>) -> u32 {
+        let signed: Vec<_> = signed.collect();
+        let ageing = self.configuration.parameters.operator_ageing;
+        let hands = self.operators.iter().filter(|(name, key, since, founder)| {
+            let counts = *founder || self.age(*since, at) >= ageing;
+            counts && signed.iter().any(|one| one.name == *name && one.public_key == *key)
+        });
+        hands.count() as u32
+    }
+
+    /// How many it takes to loosen anything.
+    pub(super) const fn needed(&self) -> u32 {
+        self.configuration.parameters.loosening_signatures
     }
 
     fn perform(
@@ -78,7 +86,18 @@ impl Model {
                 self.withdrawals[which].operators = hands as u8;
                 return Ok(vec![self.decide_again(at, sequence, which, told)]);
             }
-            Act::ApproveWithdrawal { .. } | Act::BeginEpoch(_) => return Err("case_unknown"),
+            Act::ApproveWithdrawal { withdrawal, text } => {
+                let which = self.open(*withdrawal).ok_or("case_unknown")?;
+                if self.withdrawals[which].status != "held" {
+                    return Err("case_unknown");
+                }
+                if self.text_digest(which) != Some(*text) {
+                    return Err("text_differs");
+                }
+                self.withdrawals[which].operators = hands as u8;
+                return Ok(vec![self.decide_again(at, sequence, which, told)]);
+            }
+            Act::BeginEpoch(start) => return self.begin_epoch(at, start),
             Act::UnfreezeAccount(id) => {
                 let account = self.account(id)?;
                 if !self.accounts[account].is_frozen {

@@ -79,19 +79,11 @@ impl Model {
         self.let_go(at, which);
         let withdrawal = &mut self.withdrawals[which];
         withdrawal.status = status;
-        Outcome {
-            id: withdrawal.id,
-            status,
-            class: Class::Unvouched,
-            dwell_until: Timestamp::ZERO,
-            factors: (false, false),
-            usd_cents: None,
-            reasons: Vec::new(),
-        }
+        Outcome::plain(withdrawal.id, status)
     }
 
     /// Gives back what it holds: its place in line and its reservation.
-    fn let_go(&mut self, at: Timestamp, which: usize) {
+    pub(super) fn let_go(&mut self, at: Timestamp, which: usize) {
         self.leave_line(which);
         self.give_back(at, which);
     }
@@ -104,7 +96,7 @@ impl Model {
         }
     }
 
-    fn leave_line(&mut self, which: usize) {
+    pub(super) fn leave_line(&mut self, which: usize) {
         if let Some(turn) = self.withdrawals[which].queued.take()
             && self.line(turn.lane).is_empty()
         {
@@ -202,7 +194,10 @@ impl Model {
 
     /// The earliest deadlines.
     fn due(&self) -> Due {
-        let open = (0..self.withdrawals.len()).filter(|which| self.withdrawals[*which].is_open());
+        let open = (0..self.withdrawals.len()).filter(|which| {
+            let withdrawal = &self.withdrawals[*which];
+            withdrawal.is_open() && !withdrawal.is_released()
+        });
         let check =
             open.map(|which| (self.withdrawals[which].next_check, self.withdrawals[which].id, which)).min();
         let lane = self.wakes.iter().map(|(lane, wake)| (*wake, *lane)).min();

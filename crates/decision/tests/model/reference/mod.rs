@@ -3,20 +3,24 @@
 //!
 //! It shares no code with the core: only the vocabulary of commands. Two things it is told rather than knows, and checks
 //! for being possible: when the core looks at a waiting line again, and what windows say once they are no longer exact.
+//! What was released stands in one list of transactions; whom it pays, what conflicts and what is over is looked for there.
 
 mod acts;
+mod chain;
 mod line;
-
 mod policy;
+mod release;
 mod rules;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use holdfast_decision::acts::Digest;
 use holdfast_decision::command::{Command, Evidence, ImportedAccount, RequestWithdrawal, Scope};
 use holdfast_decision::event::Lane;
 use holdfast_decision::{Class, Configuration};
-use holdfast_values::{AccountId, Fingerprint, Name, Network, Timestamp, WithdrawalId};
+use holdfast_values::{AccountId, AssetSymbol, Fingerprint, Name, Network, Timestamp, WithdrawalId};
 
+pub(crate) use chain::{ModelTransaction, Stage};
 pub(crate) use policy::{Counts, Row};
 pub(crate) use rules::Whose;
 
@@ -107,6 +111,28 @@ pub(crate) struct ModelWithdrawal {
     reserved: Option<Class>,
     queued: Option<ModelTurn>,
     next_check: Timestamp,
+    /// What was asked, to the letter.
+    request: RequestWithdrawal,
+    /// What may pay it, once something was released.
+    paying: Option<Paying>,
+}
+
+/// What may pay a withdrawal, and the class that gets its value back if nothing does.
+#[derive(Clone, Debug)]
+struct Paying {
+    class: Option<Class>,
+    digests: Vec<Digest>,
+}
+
+/// A payment that a signer remembers and this journal does not.
+#[derive(Clone, Debug)]
+struct LostPayment {
+    id: WithdrawalId,
+    account: AccountId,
+    symbol: AssetSymbol,
+    place: Fingerprint,
+    units: u128,
+    since: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -120,9 +146,29 @@ struct ModelTurn {
 /// What happened to buckets, on the clock that refills run on.
 #[derive(Clone, Debug)]
 enum Spent {
-    Taken { class: Class, withdrawal: usize },
-    Returned { class: Class, withdrawal: usize },
+    Taken {
+        class: Class,
+        withdrawal: usize,
+    },
+    Returned {
+        class: Class,
+        withdrawal: usize,
+    },
     Configured(Box<Configuration>),
+    /// Out of a wallet's fee bucket on a network.
+    Fee {
+        wallet: usize,
+        network: Network,
+        units: u128,
+    },
+    /// Taken whether it was there or not.
+    Forced {
+        class: Class,
+        asset: usize,
+        wallet: usize,
+        units: u128,
+        usd_cents: u64,
+    },
 }
 
 /// An operator: name, key, since when, one of the first.
@@ -153,14 +199,33 @@ pub(crate) struct Model {
     spent: Vec<(Timestamp, Spent)>,
     wakes: Vec<(Lane, Timestamp)>,
     time: Timestamp,
+    pub(crate) epoch: u64,
+    /// The highest counter of each signer's receipts.
+    pub(crate) counters: BTreeMap<Name, u64>,
+    /// Which signers have told what they remember, and in which epoch.
+    told_in: BTreeMap<Name, u64>,
+    pub(crate) transactions: Vec<ModelTransaction>,
+    /// Whose coins a transaction that nobody released spent, where, and its id.
+    strangers: BTreeSet<(usize, Network, [u8; 32])>,
+    lost_payments: Vec<LostPayment>,
 }
 
 const DAY: u64 = 24 * 3_600 * 1_000_000;
 const OPEN: [&str; 4] = ["awaiting_approval", "dwelling", "held", "approved"];
+const RELEASED: [&str; 3] = ["released", "broadcast", "confirmed"];
 
 impl ModelWithdrawal {
+    fn is_released(&self) -> bool {
+        RELEASED.contains(&self.status)
+    }
+
     fn is_open(&self) -> bool {
-        OPEN.contains(&self.status)
+        OPEN.contains(&self.status) || self.is_released()
+    }
+
+    /// It is in the windows: what was paid stays there.
+    fn counts(&self) -> bool {
+        self.is_open() || self.status == "paid"
     }
 }
 
@@ -185,6 +250,12 @@ impl Model {
             spent: Vec::new(),
             wakes: Vec::new(),
             time: Timestamp::ZERO,
+            epoch: 1,
+            counters: BTreeMap::new(),
+            told_in: BTreeMap::new(),
+            transactions: Vec::new(),
+            strangers: BTreeSet::new(),
+            lost_payments: Vec::new(),
         }
     }
 
@@ -294,6 +365,9 @@ impl Model {
             Command::RequestWithdrawal(request) => return self.request(at, sequence, request, told),
             Command::CancelWithdrawal { account, withdrawal } => {
                 let which = self.own(account, *withdrawal)?;
+                if self.withdrawals[which].is_released() {
+                    return Err("already_released");
+                }
                 return Ok(Answer::Done(vec![self.close_plainly(at, which, "cancelled")]));
             }
             Command::ReportOneTimeCode { account, withdrawal } => {
@@ -313,6 +387,9 @@ impl Model {
             }
             Command::DenyWithdrawal { withdrawal, .. } => {
                 let which = self.open(*withdrawal).ok_or("withdrawal_unknown")?;
+                if self.withdrawals[which].is_released() {
+                    return Err("already_released");
+                }
                 let mut outcome = self.close_plainly(at, which, "denied");
                 outcome.reasons = vec!["denied_by_staff".to_owned()];
                 return Ok(Answer::Done(vec![outcome]));
@@ -323,8 +400,9 @@ impl Model {
                 let known = self.tokens.iter().position(|token| token.0 == *client);
                 self.tokens.remove(known.ok_or("token_unknown")?);
             }
-            Command::ProposeTransaction(_) | Command::RecordReceipt(_) => return Err("signer_unknown"),
-            Command::RecordObservation(_) => return Err("wallet_chain_unknown"),
+            Command::ProposeTransaction(proposed) => return self.propose(at, sequence, proposed, told),
+            Command::RecordReceipt(receipt) => return self.receipt(at, receipt),
+            Command::RecordObservation(seen) => return self.observe(at, seen),
         }
         Ok(Answer::Done(Vec::new()))
     }
@@ -332,6 +410,7 @@ impl Model {
     /// The core has forgotten what was valid until then; a text that is past its end is refused for that.
     pub(crate) fn forget(&mut self, until: Timestamp) {
         self.used_nonces.retain(|used| used.1 >= until);
+        self.forget_transactions(until);
     }
 
     fn request(
@@ -383,6 +462,8 @@ impl Model {
             reserved: None,
             queued: None,
             next_check: at,
+            request: request.clone(),
+            paying: None,
         });
         let verdict = self.judge(at, which, told.of_request(request));
         self.idempotency.push((key, request.idempotency.body, at, sequence));
@@ -494,7 +575,7 @@ impl Model {
     /// A withdrawal has just entered its account's window.
     fn entered(&mut self, at: Timestamp, account: usize) {
         let own = self.withdrawals.iter().filter(|one| one.account == account && one.usd_cents.is_some());
-        let live = own.filter(|one| one.is_open() || one.status == "new");
+        let live = own.filter(|one| one.counts() || one.status == "new");
         let entries = live.map(|one| one.requested_at);
         let history = self.accounts[account].history.iter().map(|past| past.0);
         let count = entries.chain(history).filter(|entry| at.since(*entry) <= 30 * DAY).count();
@@ -509,7 +590,7 @@ impl Model {
         self.configuration.tiers.iter().position(|tier| tier.name == *name).ok_or("tier_unknown")
     }
 
-    fn asset(&self, symbol: &holdfast_values::AssetSymbol) -> Option<usize> {
+    fn asset(&self, symbol: &AssetSymbol) -> Option<usize> {
         self.configuration.assets.iter().position(|asset| asset.spec.symbol == *symbol)
     }
 
@@ -546,7 +627,9 @@ impl Model {
     /// Those that are open and meant are looked at at once, except those that wait for a person.
     fn look_again(&mut self, at: Timestamp, is_meant: impl Fn(&ModelWithdrawal) -> bool) {
         for withdrawal in &mut self.withdrawals {
-            let waits = withdrawal.is_open() && withdrawal.status != "held" && withdrawal.next_check > at;
+            let waits = OPEN.contains(&withdrawal.status)
+                && withdrawal.status != "held"
+                && withdrawal.next_check > at;
             if waits && is_meant(withdrawal) {
                 withdrawal.next_check = at;
             }

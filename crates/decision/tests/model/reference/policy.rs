@@ -128,6 +128,14 @@ impl Model {
         if withdrawal.is_open() && book.len() < 256 && book.iter().all(|entry| entry.0 != withdrawal.place) {
             return Some(("destination_removed", false));
         }
+        let symbol = &self.configuration.assets[withdrawal.asset].spec.symbol;
+        let is_lost = self.lost_payments.iter().any(|lost| {
+            (&lost.account, &lost.symbol, lost.place, lost.units)
+                == (&self.accounts[withdrawal.account].id, symbol, withdrawal.place, withdrawal.units)
+        });
+        if is_lost {
+            return Some(("may_be_paid", false));
+        }
         self.quote(withdrawal.asset, at).is_none().then_some(("price_unknown", false))
     }
 

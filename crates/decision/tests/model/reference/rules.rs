@@ -1,8 +1,8 @@
 //! Time, prices, windows and buckets of the model, each counted from all that ever happened.
 
-use holdfast_decision::Class;
 use holdfast_decision::configuration::{BucketSpec, Parameters};
-use holdfast_values::{Fingerprint, Timestamp};
+use holdfast_decision::{Class, Configuration};
+use holdfast_values::{Fingerprint, Network, Timestamp};
 
 use super::{DAY, Model, Spent};
 
@@ -99,6 +99,12 @@ impl Model {
         u64::try_from(micro.div_ceil(10_000)).ok()
     }
 
+    /// The same, and the most there can be where there is a price and no number for it.
+    pub(super) fn value_or_most(&self, asset: usize, units: u128, at: Timestamp) -> Option<u64> {
+        self.quote(asset, at)?;
+        Some(self.value(asset, units, at).unwrap_or(u64::MAX))
+    }
+
     pub(super) fn limits(&self, account: usize) -> (u64, u64) {
         let account = &self.accounts[account];
         let tier = &self.configuration.tiers[account.tier];
@@ -115,7 +121,7 @@ impl Model {
         self.withdrawals
             .iter()
             .enumerate()
-            .filter(|(which, withdrawal)| *which != but && withdrawal.is_open() && is_meant(withdrawal))
+            .filter(|(which, withdrawal)| *which != but && withdrawal.counts() && is_meant(withdrawal))
             .filter_map(|(_, withdrawal)| Some((withdrawal.requested_at, withdrawal.usd_cents?)))
             .collect()
     }
@@ -188,11 +194,87 @@ impl Model {
                         level.taken = level.taken.saturating_sub(own);
                     }
                 }
+                Spent::Forced { class: of, asset, wallet, units, usd_cents } => {
+                    let units = match whose {
+                        Whose::Asset(place) if place == *asset => *units,
+                        Whose::Wallet(place) if place == *wallet => u128::from(*usd_cents),
+                        Whose::Overall => u128::from(*usd_cents),
+                        _ => continue,
+                    };
+                    let Some(level) = level.as_mut().filter(|_| *of == class) else { continue };
+                    level.left = level.left.saturating_sub(units.saturating_mul(3_600));
+                }
+                Spent::Fee { .. } => {}
             }
         }
         let mut level = level.expect("configured");
         pass(&mut level, &parameters, u128::from(now.since(last) / SECOND));
         level
+    }
+
+    /// What is left of a wallet's fees, in 1/3600 units; `None` where the wallet is not. Full until the first is spent.
+    fn fee_level(&self, wallet: usize, network: Network, now: Timestamp) -> Option<(u128, BucketSpec)> {
+        let spec_in = |configuration: &Configuration| {
+            configuration.wallets.get(wallet)?.on(network).map(|chain| chain.fee_bucket)
+        };
+        let spec = spec_in(&self.configuration)?;
+        let mut level: Option<(u128, BucketSpec)> = None;
+        let (mut last, mut latest) = (Timestamp::ZERO, None);
+        let flow = |(left, spec): (u128, BucketSpec), seconds: u64| {
+            let flown = left + spec.refill_per_hour.base_units() * u128::from(seconds);
+            (flown.min(spec.size.base_units() * 3_600), spec)
+        };
+        for (at, spent) in &self.spent {
+            level = level.map(|level| flow(level, at.since(last) / SECOND));
+            last = *at;
+            match spent {
+                Spent::Configured(configuration) => {
+                    latest = spec_in(configuration).or(latest);
+                    level = level
+                        .zip(latest)
+                        .map(|((left, _), spec)| (left.min(spec.size.base_units() * 3_600), spec));
+                }
+                Spent::Fee { wallet: of, network: on, units } if (*of, *on) == (wallet, network) => {
+                    let spec = latest.expect("configured");
+                    let (left, spec) = level.unwrap_or((spec.size.base_units() * 3_600, spec));
+                    level = Some((left.checked_sub(units * 3_600).expect("fees that were there"), spec));
+                }
+                _ => {}
+            }
+        }
+        let full = (spec.size.base_units() * 3_600, spec);
+        Some(level.map_or(full, |level| flow(level, now.since(last) / SECOND)))
+    }
+
+    /// What is left of a wallet's fees, rounded down.
+    pub(crate) fn fees_left(&self, wallet: usize, network: Network, at: Timestamp) -> Option<u128> {
+        Some(self.fee_level(wallet, network, self.running(at))?.0 / 3_600)
+    }
+
+    /// Whether a fee can be had.
+    pub(super) fn has_fee(&self, wallet: usize, network: Network, units: u128, at: Timestamp) -> bool {
+        let level = self.fee_level(wallet, network, self.running(at));
+        level.is_some_and(|(left, _)| units.checked_mul(3_600).is_some_and(|need| need <= left))
+    }
+
+    /// Whether the bound buckets hold what operators pay out of the wallets.
+    pub(super) fn has_bound(
+        &self,
+        asset: usize,
+        wallet: usize,
+        units: u128,
+        usd: u64,
+        at: Timestamp,
+    ) -> bool {
+        let buckets = [
+            (Whose::Asset(asset), units),
+            (Whose::Wallet(wallet), u128::from(usd)),
+            (Whose::Overall, u128::from(usd)),
+        ];
+        buckets.into_iter().all(|(whose, units)| {
+            let level = self.play(whose, Class::Bound, usize::MAX, self.running(at));
+            units.checked_mul(3_600).is_some_and(|need| need <= level.left)
+        })
     }
 
     /// What is left in a bucket, rounded down.
