@@ -174,8 +174,11 @@ fn public_key(pair: &Ed25519KeyPair) -> Result<String, Failure> {
 }
 
 /// Acts that a signer carries out and Holdfast does not: name, target, detail.
-const SIGNER_ACTS: &[(&str, &str, &str)] =
-    &[("halt", "signer:NAME", "-"), ("resume_signer", "signer:NAME", "-"), ("adopt_store", "store:HEX", "-")];
+const SIGNER_ACTS: &[(&str, &str, &str)] = &[
+    ("halt", "signer:NAME", "-"),
+    ("resume_signer", "signer:NAME", "-"),
+    ("adopt_store", "signer:NAME", "store=HEX counter=N"),
+];
 
 /// Reads a key that [`keygen`] wrote.
 fn read_key(path: &Path) -> Result<Ed25519KeyPair, Failure> {

@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use axum::extract::{Path, State};
-use holdfast_decision::event::Status;
-use holdfast_values::{AccountId, WithdrawalId};
+use holdfast_decision::event::{Standing, Status};
+use holdfast_values::{AccountId, Name, WithdrawalId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::problem::Problem;
-use crate::views::{CaseFilter, PAGE_ROWS_MAX, Page, Views, ViewsError, WithdrawalFilter};
+use crate::views::{CaseFilter, PAGE_ROWS_MAX, Page, TransactionFilter, Views, ViewsError, WithdrawalFilter};
 
 use super::Shared;
 use super::body::{self, Parameters};
@@ -163,5 +163,81 @@ pub(super) async fn cases(
     let limit = limit(query.limit)?;
     let filter = CaseFilter { open: query.open };
     let find = move |views: &Views| views.cases(filter, query.cursor.as_deref(), limit);
+    list(read(&app, query.min_sequence, find).await?)
+}
+
+/// Which transactions.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[into_params(parameter_in = Query)]
+pub(super) struct TransactionsQuery {
+    /// That this wallet pays.
+    wallet: Option<String>,
+    /// On this network.
+    network: Option<String>,
+    /// That stand there: `unseen`, `pending`, `included`, `failed`, `vanished`, `final` or `dead`.
+    standing: Option<String>,
+    /// That may pay this withdrawal.
+    withdrawal: Option<String>,
+    /// Rows on a page, 1 to 500; 50 if absent.
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Wait up to a second until the list has seen this record.
+    min_sequence: Option<u64>,
+}
+
+#[utoipa::path(
+    get, path = "/v1/transactions", tag = "transactions", summary = "Released transactions, newest first",
+    params(TransactionsQuery), responses((status = 200, body = ListReply), (status = 503, description = "`views_behind`")),
+)]
+pub(super) async fn transactions(
+    State(app): State<Shared>,
+    Parameters(query): Parameters<TransactionsQuery>,
+) -> Result<At<ListReply>, Problem> {
+    let limit = limit(query.limit)?;
+    let standing = |name: &str| {
+        let known = Standing::ALL.into_iter().find(|standing| standing.name() == name);
+        known.ok_or(Problem::new("query_invalid").field("standing"))
+    };
+    let filter = TransactionFilter {
+        wallet: query.wallet.as_deref().map(|name| body::id::<Name>("wallet", name)).transpose()?,
+        network: query.network.as_deref().map(|name| body::network("network", name)).transpose()?,
+        standing: query.standing.as_deref().map(standing).transpose()?,
+        withdrawal: query
+            .withdrawal
+            .as_deref()
+            .map(|id| body::id::<WithdrawalId>("withdrawal", id))
+            .transpose()?,
+    };
+    let find = move |views: &Views| views.transactions(&filter, query.cursor.as_deref(), limit);
+    list(read(&app, query.min_sequence, find).await?)
+}
+
+#[utoipa::path(
+    get, path = "/v1/chain/alarms", tag = "transactions",
+    summary = "What chains and signers showed that cannot be, newest first",
+    params(PageQuery), responses((status = 200, body = ListReply)),
+)]
+pub(super) async fn alarms(
+    State(app): State<Shared>,
+    Parameters(query): Parameters<PageQuery>,
+) -> Result<At<ListReply>, Problem> {
+    let limit = limit(query.limit)?;
+    let find = move |views: &Views| views.alarms(query.cursor.as_deref(), limit);
+    list(read(&app, query.min_sequence, find).await?)
+}
+
+#[utoipa::path(
+    get, path = "/v1/recovered-spends", tag = "transactions",
+    summary = "Payments that signers remembered and a restored journal did not, newest first",
+    params(PageQuery), responses((status = 200, body = ListReply)),
+)]
+pub(super) async fn recovered_spends(
+    State(app): State<Shared>,
+    Parameters(query): Parameters<PageQuery>,
+) -> Result<At<ListReply>, Problem> {
+    let limit = limit(query.limit)?;
+    let find = move |views: &Views| views.recovered(query.cursor.as_deref(), limit);
     list(read(&app, query.min_sequence, find).await?)
 }

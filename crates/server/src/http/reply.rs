@@ -69,7 +69,8 @@ pub(super) struct WithdrawalReply {
     /// What the customer is charged on top at most.
     #[schema(example = "0.00010000")]
     pub(super) fee_max: String,
-    /// Where it stands: `awaiting_approval`, `dwelling`, `held`, `approved`, `denied`, `cancelled`, `expired`.
+    /// Where it stands: `awaiting_approval`, `dwelling`, `held`, `approved`, `denied`, `cancelled`, `expired`;
+    /// then `released`, `broadcast`, `confirmed`, or `voided`, `replaced`, `failed`.
     pub(super) status: String,
     /// What was decided last.
     pub(super) outcome: OutcomeReply,
@@ -84,6 +85,10 @@ pub(super) struct WithdrawalReply {
     pub(super) usd: String,
     /// The case that waits for a person, if it is held.
     pub(super) case: Option<String>,
+    /// The digests of the transactions that may pay it, oldest first; of a closed one, the one that did.
+    pub(super) transactions: Vec<String>,
+    /// Since when its transaction is final: it arrived.
+    pub(super) paid_at: Option<String>,
     /// The record of its request.
     pub(super) sequence: u64,
 }
@@ -178,6 +183,8 @@ impl From<WithdrawalParts<'_>> for WithdrawalReply {
             not_after: request.not_after.to_string(),
             usd: request.usd_cents.to_string(),
             case: (decision.status == Status::Held).then(|| CaseId(request.withdrawal.0).to_string()),
+            transactions: Vec::new(),
+            paid_at: None,
             sequence,
         }
     }

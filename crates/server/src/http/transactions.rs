@@ -26,12 +26,15 @@ use utoipa::ToSchema;
 use crate::data;
 use crate::intake::{Desk, Wallets};
 use crate::problem::Problem;
+use crate::record::chain::id_on_chain;
 use crate::record::{hex, unhex};
 
-use super::Shared;
+use crate::views::TransactionDetail;
+
 use super::acts::{SignatureBody, verify};
 use super::body::{self, LargeJson};
 use super::reply::{At, ReasonReply};
+use super::{Shared, lists};
 
 /// Which reader of transactions this is: goes up with every change of what it understands.
 const READER: u16 = 1;
@@ -432,7 +435,6 @@ pub(super) struct ReleasedReply {
 
 fn released_reply(core: &Core, digest: &Digest, transaction: &Transaction) -> ReleasedReply {
     let wallet = core.configuration().wallets.get(usize::from(transaction.wallet.0));
-    let bitcoin = transaction.network.chain_id().is_none();
     ReleasedReply {
         digest: hex(&digest.0),
         release_id: transaction.release.to_string(),
@@ -447,24 +449,14 @@ fn released_reply(core: &Core, digest: &Digest, transaction: &Transaction) -> Re
         signed: transaction.is_signed,
         standing: transaction.standing.name(),
         confirmations: if transaction.standing == Standing::Unseen { 0 } else { transaction.confirmations },
-        chain_id: transaction.chain_id.map(|id| chain_id_text(id.0, bitcoin)),
-    }
-}
-
-/// A transaction's id as explorers write it: Bitcoin's with its bytes reversed.
-pub(super) fn chain_id_text(mut id: [u8; 32], is_bitcoin: bool) -> String {
-    if is_bitcoin {
-        id.reverse();
-        hex(&id)
-    } else {
-        format!("0x{}", hex(&id))
+        chain_id: transaction.chain_id.map(|id| id_on_chain(&id.0, transaction.network)),
     }
 }
 
 #[utoipa::path(
     get, path = "/v1/transactions/{digest}", tag = "transactions", summary = "A released transaction as it stands",
     params(("digest" = String, Path)),
-    responses((status = 200, body = ReleasedReply), (status = 404, description = "There is none, or it is over for a week")),
+    responses((status = 200, body = ReleasedReply), (status = 404, description = "There is none")),
 )]
 pub(super) async fn get(
     State(app): State<Shared>,
@@ -478,6 +470,32 @@ pub(super) async fn get(
             core.transaction(&digest).map(|transaction| released_reply(core, &digest, transaction))
         })
         .await?;
-    let reply = answer.value.ok_or(Problem::new("transaction_not_found"))?;
-    Ok(At::ok(answer.sequence, reply))
+    if let Some(reply) = answer.value {
+        return Ok(At::ok(answer.sequence, reply));
+    }
+    // State forgets what is over; the views remember.
+    let found = lists::read(&app, Some(answer.sequence), move |views| views.transaction(&digest)).await?;
+    let detail = found.row.ok_or(Problem::new("transaction_not_found"))?;
+    let reply = row_reply(detail).ok_or(Problem::new("internal").detail("the views do not read"))?;
+    Ok(At::ok(found.as_of, reply))
+}
+
+fn row_reply(detail: TransactionDetail) -> Option<ReleasedReply> {
+    let row = detail.transaction;
+    Some(ReleasedReply {
+        digest: row.digest,
+        release_id: row.release_id.unwrap_or_default(),
+        signer: row.signer,
+        wallet: row.wallet,
+        network: row.network,
+        spends: row.spends,
+        fee: row.fee_network_units.unwrap_or_default(),
+        withdrawals: detail.payments,
+        transfer: row.transfer,
+        expires: row.expires.unwrap_or_default(),
+        signed: row.is_signed,
+        standing: Standing::ALL.into_iter().find(|standing| standing.name() == row.standing)?.name(),
+        confirmations: row.confirmations,
+        chain_id: row.chain_id,
+    })
 }

@@ -331,18 +331,18 @@ async fn first_answer(app: &Shared, sequence: u64) -> Result<WithdrawalReply, Pr
 fn open_reply(core: &Core, open: &Withdrawal) -> Option<WithdrawalReply> {
     let account = core.account_id(open.request.account)?;
     let asset = core.configuration().assets.get(usize::from(open.request.asset.0))?;
-    Some(
-        WithdrawalParts {
-            account,
-            asset: &asset.spec.symbol,
-            decimals: asset.spec.decimals,
-            request: &open.request,
-            decision: &open.decision,
-            requested_at: open.requested_at,
-            sequence: open.sequence,
-        }
-        .into(),
-    )
+    let parts = WithdrawalParts {
+        account,
+        asset: &asset.spec.symbol,
+        decimals: asset.spec.decimals,
+        request: &open.request,
+        decision: &open.decision,
+        requested_at: open.requested_at,
+        sequence: open.sequence,
+    };
+    let transactions = open.released.iter().flat_map(|releases| &releases.transactions);
+    let transactions = transactions.map(|digest| record::hex(&digest.0)).collect();
+    Some(WithdrawalReply { transactions, ..parts.into() })
 }
 
 #[utoipa::path(
@@ -403,6 +403,8 @@ fn row_reply(row: WithdrawalRow) -> Option<WithdrawalReply> {
         not_after: row.not_after,
         usd: row.usd,
         case: held.then(|| CaseId(id.0).to_string()),
+        transactions: row.transaction.map(|paying| paying.digest).into_iter().collect(),
+        paid_at: row.paid_at,
         sequence: row.sequence,
     })
 }

@@ -284,10 +284,17 @@ fn a_chain_moves_a_withdrawal_along_and_an_unknown_spend_halts_its_wallet_once()
     assert_eq!(effect(observe(&server, 1, 0, PAYEE, ETH, "included", 3)), "final");
     assert_eq!(effect(observe(&server, 1, 0, PAYEE, ETH, "included", 4)), "nothing", "an old acquaintance");
 
+    let paid = server.get(&format!("/v1/withdrawals/{id}?")).body;
+    assert!(paid["paid_at"].is_string() && paid["transactions"].as_array().unwrap().len() == 1, "{paid}");
+    let listed = server.get(&format!("/v1/transactions?withdrawal={id}&standing=final")).body;
+    assert_eq!(listed["items"][0]["digest"], paid["transactions"][0], "{listed}");
+
     assert_eq!(effect(observe(&server, 2, 1, OTHER, ETH, "pending", 0)), "unknown_spend");
     assert_eq!(effect(observe(&server, 2, 1, OTHER, ETH, "included", 1)), "nothing", "it alarms once");
     let halts = server.get("/v1/halts");
     assert!(halts.body["halts"].to_string().contains("wallet:eth-hot"), "{}", halts.body);
+    let alarms = server.get("/v1/chain/alarms?min-sequence=1").body;
+    assert_eq!(alarms["items"].as_array().unwrap().len(), 1, "{alarms}");
 }
 
 #[test]
