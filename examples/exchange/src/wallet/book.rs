@@ -220,6 +220,24 @@ impl Shelf {
         let text = serde_json::to_string(book).map_err(|error| BookError::Malformed(path.clone(), error))?;
         write(&self.folder, &path, text.as_bytes())
     }
+
+    /// Keeps by what a transaction was signed, for anybody who asks later: `released/ID.release`, `.unsigned`, `.signed`.
+    /// Not synced: until the transaction is final, the book has all of it.
+    pub(crate) fn keep(
+        &self,
+        id: &str,
+        release: &[u8],
+        unsigned: &[u8],
+        signed: &[u8],
+    ) -> Result<(), BookError> {
+        let folder = self.folder.join("released");
+        let io = |error| BookError::Io { path: folder.clone(), error };
+        fs::create_dir_all(&folder).map_err(io)?;
+        for (kind, bytes) in [("release", release), ("unsigned", unsigned), ("signed", signed)] {
+            fs::write(folder.join(format!("{id}.{kind}")), bytes).map_err(io)?;
+        }
+        Ok(())
+    }
 }
 
 /// The book in a folder, for looking only.

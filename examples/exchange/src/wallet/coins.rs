@@ -222,3 +222,92 @@ pub(crate) fn id_of(signed: &[u8]) -> Option<String> {
     id.reverse();
     Some(super::hex(&id))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const XPUB: &str = "xpub6CatWdiZiodmUeTDp8LT5or8nmbKNcuyvz7WyksVFkKB4RHwCD3XyuvPEbvqAQY3rAPshWcMLoP2fMFMKHPJ4ZeZX\
+                        YVUhLv1VMrjPC7PW6V";
+    const TO: &str = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
+
+    fn scripts() -> Scripts {
+        let descriptors = vec![format!("wpkh({XPUB}/0/*)"), format!("tr({XPUB}/1/*)")];
+        let pinned = holdfast_transactions::Wallet::bitcoin(Network::Bitcoin, &descriptors).unwrap();
+        let wallet = Bitcoin {
+            descriptors,
+            pinned,
+            change: 1,
+            receive_addresses: 1,
+            batch_max: 200,
+            under_way_max: 1,
+            fee_rate: None,
+            fee_rate_max: 100_000,
+        };
+        Scripts::new(&wallet, Network::Bitcoin).unwrap()
+    }
+
+    fn coin(height: u64, value: u64, descriptor: u8) -> Coin {
+        Coin { height, txid: format!("{height:064x}"), vout: 0, value, descriptor, index: 0 }
+    }
+
+    fn payment(amount: u128) -> Payment {
+        Payment { withdrawal: Some("wd".to_owned()), address: TO.to_owned(), amount, contract: None }
+    }
+
+    fn plan(coins: &[Coin], payments: &[Payment], rate: u64) -> Result<Plan, BuildError> {
+        let (must, fee_least, fee_max, change) = ([].as_slice(), 0, 100_000, 7);
+        scripts().plan(&Wanted { must, may: coins, payments, rate, fee_least, fee_max, change })
+    }
+
+    #[test]
+    fn oldest_coins_pay_and_the_rest_comes_back() {
+        let coins = [coin(1, 50_000, 0), coin(2, 60_000, 1), coin(3, 70_000, 0)];
+        let plan = plan(&coins, &[payment(80_000)], 5_000).unwrap();
+        assert_eq!(plan.coins, coins[..2]);
+        assert_eq!((plan.outputs.len(), plan.change), (2, Some(7)));
+        let paid: u64 = plan.outputs.iter().map(|output| output.value.to_sat()).sum();
+        assert_eq!(paid + plan.fee, 110_000, "nothing is lost");
+        // Version, locktime and mark; an ECDSA and a Schnorr input; a P2WPKH and a P2TR output.
+        assert!((5 * 210..5 * 216).contains(&plan.fee), "{}", plan.fee);
+    }
+
+    #[test]
+    fn too_little_for_change_is_left_to_the_miners() {
+        let plan = plan(&[coin(1, 81_000, 0)], &[payment(80_000)], 5_000).unwrap();
+        assert_eq!((plan.fee, plan.change, plan.outputs.len()), (1_000, None, 1));
+    }
+
+    #[test]
+    fn what_cannot_be_paid_is_named() {
+        let coins = [coin(1, 50_000, 0)];
+        let why = |payments: &[Payment], rate| plan(&coins, payments, rate).unwrap_err();
+        assert_eq!(why(&[payment(49_990)], 5_000), BuildError::Insufficient);
+        assert_eq!(why(&[payment(100)], 5_000), BuildError::Dust("wd".to_owned()));
+        let foreign =
+            Payment { address: "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx".to_owned(), ..payment(5_000) };
+        assert!(matches!(why(&[foreign], 5_000), BuildError::Address(_)));
+        let dear = plan(&[coin(1, 5_000_000, 0)], &[payment(5_000)], 1_000_000).unwrap_err();
+        assert!(matches!(dear, BuildError::FeeMax { .. }));
+    }
+
+    #[test]
+    fn a_replacement_spends_the_same_and_pays_more() {
+        let coins = [coin(1, 100_000, 0), coin(2, 90_000, 0)];
+        let payments = [payment(80_000)];
+        let first = plan(&coins, &payments, 2_000).unwrap();
+        let (must, may) = (first.coins.as_slice(), &coins[1..]);
+        let wanted = Wanted {
+            must,
+            may,
+            payments: &payments,
+            rate: 2_000,
+            fee_least: first.fee,
+            fee_max: 100_000,
+            change: 8,
+        };
+        let second = scripts().plan(&wanted).unwrap();
+        assert_eq!(second.coins, first.coins);
+        assert!(second.fee >= first.fee + 140, "its own relay too: {} after {}", second.fee, first.fee);
+    }
+}

@@ -368,3 +368,49 @@ fn wallet(source: &Source<'_>, file: &WalletFile) -> Result<Wallet, ConfigError>
         kind,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(name: &str, text: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("harbor-wallet-config-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("wallet.token"), "tk_1\n").unwrap();
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    #[test]
+    fn the_sample_is_two_files_that_load() {
+        let (keys, run) = SAMPLE.split_once("# ==== end of keys.toml ====").unwrap();
+        let keys = Keys::load(&write("keys.toml", keys)).unwrap();
+        assert_eq!((keys.wallets.len(), keys.socket_mode), (2, 0o660));
+        let run = Run::load(&write("wallet.toml", run)).unwrap();
+        assert_eq!(run.wallets.len(), 2);
+        assert!(run.wallet("eth-hot", "ethereum").is_some_and(|wallet| wallet.assets.len() == 2));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let (keys, run) = SAMPLE.split_once("# ==== end of keys.toml ====").unwrap();
+        let open = keys.replace("0660", "0666");
+        assert!(
+            Keys::load(&write("open.toml", &open))
+                .is_err_and(|error| error.to_string().contains("socket_mode"))
+        );
+        let cases = [
+            ("decimals = 18", "decimals = 17", "18 decimals"),
+            ("change_descriptor = 1", "change_descriptor = 2", "change_descriptor"),
+            ("batch_max", "batchmax", "unknown field"),
+            ("fee_max = \"0.02\"", "fee_max = \"0,02\"", "fee_max"),
+            ("0xdAC17", "0xdac17", "contract"),
+        ];
+        for (number, (from, to, expected)) in cases.into_iter().enumerate() {
+            let result = Run::load(&write(&format!("wrong-{number}.toml"), &run.replace(from, to)));
+            let error = result.err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(error.contains(expected), "{to}: {error}");
+        }
+    }
+}

@@ -153,3 +153,54 @@ const fn coin(network: Network) -> u32 {
         _ => 1,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use holdfast_transactions::Wallet;
+
+    use super::*;
+
+    /// BIP-39's seed of "abandon" eleven times and "about", which BIP-84 and BIP-86 take as their example.
+    const SEED: &str = "5eb00bbddcf069084889a8ab9155568165f5c453ccb85e70811aaed6f6da5fc1\
+                        9a5ac40b389cd370d086206dec8aa6c43daea6690f20ad3d8d48b2d2ce9e38e4";
+
+    fn wallet(network: Network) -> KeyWallet {
+        KeyWallet { name: "hot".parse().unwrap(), network, account: 0 }
+    }
+
+    #[test]
+    fn descriptors_are_those_of_bip_84_and_bip_86() {
+        let secret = Secret::from_seed(&unhex(SEED).unwrap()).unwrap();
+        let Public::Descriptors(descriptors) = secret.public(&wallet(Network::Bitcoin)).unwrap() else {
+            panic!("descriptors")
+        };
+        let pinned = Wallet::bitcoin(Network::Bitcoin, &descriptors).unwrap();
+        let address = |descriptor| pinned.address_at(descriptor, 0).unwrap().address().to_owned();
+        assert_eq!(
+            [0, 1, 2, 3].map(address),
+            [
+                "bc1qcr8te4kr609gcawutmrza0j4xv80jy8z306fyu",
+                "bc1q8c6fshw2dlwun7ekn9qwf37cu2rn755upcp6el",
+                "bc1p5cyxnuxmeuwuvkwfem96lqzszd02n6xdcjrs20cac6yqjjwudpxqkedrcr",
+                "bc1p3qkhfews2uk44qtvauqyr2ttdsw7svhkl9nkm9s9c3x4ax5h60wqwruhk7",
+            ]
+        );
+        assert!(descriptors.iter().all(|text| !text.contains("prv")));
+    }
+
+    #[test]
+    fn every_network_has_keys_that_fit_what_is_pinned() {
+        let secret = Secret::from_seed(&unhex(SEED).unwrap()).unwrap();
+        let Public::Address(address) = secret.public(&wallet(Network::Ethereum)).unwrap() else {
+            panic!("an address")
+        };
+        assert_eq!(address, "0x9858EfFD232B4033E47d90003D41EC34EcaEda94");
+        for network in [Network::BitcoinTestnet, Network::BitcoinSignet, Network::BitcoinRegtest] {
+            let Public::Descriptors(descriptors) = secret.public(&wallet(network)).unwrap() else {
+                panic!("descriptors")
+            };
+            assert!(Wallet::bitcoin(network, &descriptors).is_ok(), "{network}");
+        }
+        assert!(secret.bitcoin(&wallet(Network::Bitcoin), 4, 0).is_none(), "there are four descriptors");
+    }
+}

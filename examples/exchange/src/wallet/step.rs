@@ -222,6 +222,7 @@ impl Flow {
                 let Some(id) = id else {
                     return Ok(Went::Vain("what the keys gave back is no transaction".to_owned()));
                 };
+                self.shelf.keep(&id, &release, &unsigned, &transaction)?;
                 tracing::info!(slot = slot.id, id, "signed");
                 self.change_last(slot.id, |last| {
                     last.signed = Some(super::hex(&transaction));
