@@ -78,7 +78,7 @@ pub struct Pins {
     pub simulated_clock: bool,
     /// Which store is this signer's; `None` until `init` made one.
     pub store: Option<[u8; 16]>,
-    /// Holdfast's release keys.
+    /// Holdfast's release keys; at least one once a store is pinned.
     pub release_keys: Vec<[u8; 32]>,
     /// Where the signer's own key lies.
     pub receipt_key_file: PathBuf,
@@ -211,7 +211,8 @@ fn check(document: document::Document, folder: &Path) -> Result<Pins, PinsError>
                 .ok_or_else(|| value("store", "write the 32 hexadecimal digits that init printed"))?,
         ),
     };
-    let release_keys = release_keys(&document.release_keys)?;
+    // Holdfast needs this signer's receipt key before it has keys of its own. Without a pinned store nothing is signed.
+    let release_keys = release_keys(&document.release_keys, usize::from(store.is_some()))?;
     let (threshold, operators) = operators(&document.operators, &release_keys)?;
     let release_lifetime_max = duration(&document.release_lifetime_max)
         .filter(|span| (time::SECOND..=RELEASE_LIFETIME_MAX).contains(span))
@@ -234,9 +235,9 @@ fn check(document: document::Document, folder: &Path) -> Result<Pins, PinsError>
     })
 }
 
-fn release_keys(texts: &[String]) -> Result<Vec<[u8; 32]>, PinsError> {
-    if !(1..=RELEASE_KEYS_MAX).contains(&texts.len()) {
-        return Err(value("release_keys", format!("pin 1 to {RELEASE_KEYS_MAX} keys")));
+fn release_keys(texts: &[String], least: usize) -> Result<Vec<[u8; 32]>, PinsError> {
+    if !(least..=RELEASE_KEYS_MAX).contains(&texts.len()) {
+        return Err(value("release_keys", format!("pin {least} to {RELEASE_KEYS_MAX} keys")));
     }
     let mut keys = Vec::with_capacity(texts.len());
     for (index, text) in texts.iter().enumerate() {

@@ -145,6 +145,23 @@ fn a_clock_set_back_signs_nothing_and_refills_nothing() {
 }
 
 #[test]
+fn a_clock_that_was_ahead_once_is_set_right_by_operators() {
+    let exchange = Exchange::new();
+    let mut signer = exchange.signer();
+    exchange.set_clock(START.plus(365 * time::DAY));
+    exchange.pay(&mut signer, 2 * BTC).unwrap();
+    exchange.set_clock(START);
+    assert_eq!(exchange.pay(&mut signer, 5_000).unwrap_err().code(), "clock_behind");
+    let store: String = signer.status().unwrap().store.iter().map(|byte| format!("{byte:02x}")).collect();
+    let detail = format!("store={store} counter=1");
+    signer.act(&exchange.act("adopt_store", "signer:harbor-hot", &detail, &["alice", "bob"])).unwrap();
+    assert_eq!(exchange.pay(&mut signer, 5_000).unwrap_err().code(), "bucket_empty", "it refilled nothing");
+    exchange.wait(time::HOUR);
+    exchange.pay(&mut signer, BTC).unwrap();
+    assert_eq!(exchange.pay(&mut signer, 5_000).unwrap_err().code(), "bucket_empty");
+}
+
+#[test]
 fn a_halted_signer_signs_nothing_until_two_operators_resume_it() {
     let exchange = Exchange::new();
     let mut signer = exchange.signer();
@@ -279,6 +296,8 @@ fn pinned_files_with_anything_odd_are_refused_and_the_place_is_named() {
     assert!(say(&bob, &alice).contains("operators.keys.bob: another operator has this key"));
     let release = good.split("release_keys = [\"").nth(1).unwrap()[..43].to_owned();
     assert!(say(&bob, &release).contains("operators.keys.bob: this is a release key"));
+    let none = say(&format!("release_keys = [\"{release}\"]"), "release_keys = []");
+    assert!(none.contains("release_keys: pin 1 to 16 keys"), "{none}");
     let cold = good.split("descriptors = [\"").nth(2).unwrap().split('"').next().unwrap().to_owned();
     let hot = good.split("descriptors = [\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     assert!(say(&cold, &hot).contains("wallets[1]: another wallet on this network has these keys"));
