@@ -336,6 +336,14 @@ struct Paid {
     pending: u128,
     /// By which transactions in blocks.
     transactions: Vec<String>,
+    /// Each of its outputs in blocks.
+    outputs: Vec<PaidOutput>,
+}
+
+#[derive(Serialize)]
+struct PaidOutput {
+    transaction: String,
+    amount: String,
 }
 
 async fn paid_query(state: State<Control>, path: Path<String>, Query(query): Query<PaidQuery>) -> Done {
@@ -358,6 +366,7 @@ async fn paid(State(control): State<Control>, Path(name): Path<String>, Json(bod
                 "amount": paid.amount.to_string(),
                 "pending": paid.pending.to_string(),
                 "transactions": paid.transactions,
+                "outputs": paid.outputs,
             })
         });
         Ok(Json(json!({ "paid": rows.collect::<Vec<_>>() })))
@@ -374,6 +383,7 @@ fn count(
     let paid = sums.entry(key).or_default();
     if mined {
         paid.amount = paid.amount.saturating_add(amount);
+        paid.outputs.push(PaidOutput { transaction: id.to_owned(), amount: amount.to_string() });
         if paid.transactions.last().is_none_or(|last| last != id) {
             paid.transactions.push(id.to_owned());
         }
