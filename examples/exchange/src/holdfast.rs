@@ -90,6 +90,9 @@ impl Verdict {
         };
         match self.status.as_str() {
             "approved" => (Stage::Approved, "Approved: the wallet sends it.".to_owned()),
+            "released" => (Stage::Approved, "Being signed.".to_owned()),
+            "broadcast" => (Stage::Approved, "Sent; it waits for confirmations.".to_owned()),
+            "confirmed" => (Stage::Approved, "Paid.".to_owned()),
             "dwelling" => {
                 let until = self.outcome.dwell_until.as_deref();
                 let until = until.map(|until| format!(" until {until}")).unwrap_or_default();
@@ -335,6 +338,9 @@ mod tests {
         };
         for (status, stage) in [
             ("approved", Stage::Approved),
+            ("released", Stage::Approved),
+            ("broadcast", Stage::Approved),
+            ("confirmed", Stage::Approved),
             ("dwelling", Stage::Waiting),
             ("awaiting_approval", Stage::AwaitingApproval),
             ("held", Stage::Held),
