@@ -38,7 +38,7 @@ fn main() {
             let intents: Vec<_> = (0..outputs).map(|_| exchange.intent(CUSTOMER, 20_000)).collect();
             let coins: Vec<_> = (0..inputs).map(|_| exchange.coin(20_000 * outputs + 50_000)).collect();
             let paid: Vec<_> = intents.iter().map(|_| (CUSTOMER, 20_000)).collect();
-            let psbt = exchange.house.pay(&coins, &paid, 90_000).serialize();
+            let psbt = exchange.house.pay(&coins, &paid, 10_000 + 400 * outputs).serialize();
             let mut release = exchange.release(&psbt, &intents);
             if vouched {
                 for (payment, intent) in release.payments.iter_mut().zip(&intents) {

@@ -10,6 +10,7 @@
 )]
 
 mod buckets;
+mod documents;
 mod evm;
 mod exchange;
 mod house;

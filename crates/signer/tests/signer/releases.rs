@@ -319,3 +319,26 @@ fn a_statement_tells_everything_that_was_authorised_or_voided() {
     assert_eq!(Some((spends.sequence, spends.head)), signer.status().unwrap().seen);
     assert_ne!(Amount::ZERO, intent.amount);
 }
+
+#[test]
+fn no_byte_of_release_or_transaction_can_be_changed() {
+    let exchange = Exchange::new();
+    let mut signer = exchange.signer();
+    let psbt = exchange.psbt(&[(CUSTOMER, BTC)]);
+    let sealed = exchange.seal(&exchange.release(&psbt, &[exchange.intent(CUSTOMER, BTC)]));
+    let mut random = 3u64;
+    for round in 0..600 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let (mut release, mut transaction) = (sealed.clone(), psbt.clone());
+        let into = if round % 2 == 0 { &mut release } else { &mut transaction };
+        let place = usize::try_from(random >> 33).unwrap() % into.len();
+        into[place] ^= 1 << (random >> 61);
+        if round % 2 == 0 {
+            assert!(signer.authorise(&release, &transaction).is_err(), "byte {place} of the release");
+        } else if let Ok((_, examined)) = signer.would_authorise(&release, &transaction) {
+            // A PSBT also says what no transaction holds, such as the fingerprint of a master key.
+            assert_eq!(examined.decoded.outputs.len(), 2, "byte {place} of the transaction");
+        }
+    }
+    assert_eq!(signer.status().unwrap().counter, 0);
+}
