@@ -22,7 +22,7 @@ use crate::problem::{PackError, Problem};
 
 /// What one side says of one policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+pub(crate) enum Verdict {
     False,
     True,
     Error,
@@ -130,7 +130,7 @@ fn compare_here(
     Ok(tally)
 }
 
-fn listed(read: &[Fact], facts: &Facts<'_>) -> String {
+pub(crate) fn listed(read: &[Fact], facts: &Facts<'_>) -> String {
     read.iter().fold(String::new(), |mut text, fact| {
         let value = match facts.get(*fact) {
             Value::Text(value) => value.to_owned(),
@@ -142,7 +142,7 @@ fn listed(read: &[Fact], facts: &Facts<'_>) -> String {
 }
 
 /// Cedar's side: permits and forbids apart, since Cedar names the forbids alone where both match.
-struct Oracle {
+pub(crate) struct Oracle {
     permits: PolicySet,
     forbids: PolicySet,
     authorizer: Authorizer,
@@ -151,11 +151,11 @@ struct Oracle {
     action: EntityUid,
     resource: EntityUid,
     words: BTreeMap<(&'static str, &'static str), EntityUid>,
-    read: Vec<Fact>,
+    pub(crate) read: Vec<Fact>,
 }
 
 impl Oracle {
-    fn new(pack: &CompiledPack, program: &Program) -> Result<Self, PackError> {
+    pub(crate) fn new(pack: &CompiledPack, program: &Program) -> Result<Self, PackError> {
         let odd = |error: &dyn core::fmt::Display| {
             PackError::from(Problem::of_pack("compare_failed", error.to_string()))
         };
@@ -192,7 +192,7 @@ impl Oracle {
     }
 
     /// The verdicts that are not `False`, by policy.
-    fn ask(&self, facts: &Facts<'_>) -> Result<BTreeMap<String, Verdict>, String> {
+    pub(crate) fn ask(&self, facts: &Facts<'_>) -> Result<BTreeMap<String, Verdict>, String> {
         let mut groups: BTreeMap<&str, Vec<(String, RestrictedExpression)>> = BTreeMap::new();
         let mut pairs = Vec::new();
         for fact in &self.read {

@@ -14,6 +14,7 @@ pub mod problem;
 pub mod report;
 mod scan;
 pub mod schema;
+pub mod second;
 
 pub use load::{load_dir, read_dir};
 pub use pack::{CompiledPack, compile_pack};

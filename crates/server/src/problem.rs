@@ -111,6 +111,11 @@ const TABLE: &[Row] = &[
     ("observation_invalid", 422, "The observation does not read as one."),
     ("transaction_not_found", 404, "No released transaction of this digest is remembered."),
     (
+        "policy_disagreement",
+        500,
+        "The policy's evaluator and Cedar itself disagree about this batch: nothing is signed, and everything is halted.",
+    ),
+    (
         "release_key_missing",
         503,
         "This data directory has no release key: make one with `holdfast release-key` and pin it at the signer.",

@@ -175,6 +175,7 @@ async fn serve(args: &ServeArgs) -> Result<bool, Failure> {
         vault,
         fingerprints: Fingerprinter::new(fingerprint_key),
         release_key,
+        second_opinion: std::sync::Mutex::default(),
         clock,
         limits: config.limits.clone(),
         metrics,

@@ -28,6 +28,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post, put};
 use holdfast_authn::release::SigningKey;
+use holdfast_cedar::second::SecondOpinion;
 use holdfast_journal::LocalReader;
 use tokio::sync::Mutex;
 
@@ -67,6 +68,8 @@ pub struct App {
     pub fingerprints: Fingerprinter,
     /// Signs releases; without it nothing is released.
     pub release_key: Option<SigningKey>,
+    /// Cedar's side of the active policy, once a release has needed it.
+    pub second_opinion: std::sync::Mutex<Option<Arc<SecondOpinion>>>,
     /// What time it is.
     pub clock: Clock,
     /// Limits.

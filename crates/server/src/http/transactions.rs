@@ -10,13 +10,17 @@ use holdfast_authn::encoding::to_base64;
 use holdfast_authn::release::{
     Kind, OperatorSignature as Signature, Outcome, Payment, Receipt, Release, SignedAct, open, seal,
 };
+use holdfast_cedar::PackError;
+use holdfast_cedar::second::{KeptFacts, SecondOpinion};
 use holdfast_decision::State as Core;
 use holdfast_decision::acts::Digest;
 use holdfast_decision::command::{
-    Command, ProposeTransaction, ProposedOutput, ReceiptOutcome, RecordReceipt,
+    Command, PolicySource, ProposeTransaction, ProposedOutput, ReceiptOutcome, RecordReceipt, Scope,
 };
 use holdfast_decision::event::{Approval, Event, Standing, TransactionReleased};
 use holdfast_decision::ledger::Transaction;
+use holdfast_decision::weigh;
+use holdfast_policy::Program;
 use holdfast_transactions::{Decoded, PaidAsset, outputs_digest};
 use holdfast_values::texts::TransferText;
 use holdfast_values::{Name, Network, ReleaseId, WithdrawalId};
@@ -118,6 +122,13 @@ struct Proposed {
     digest: [u8; 32],
     released: Option<(Box<TransactionReleased>, Box<Draft>)>,
     drop: Vec<DropReply>,
+    opinion: Opinion,
+}
+
+/// What the policy was asked about each withdrawal: Cedar itself is asked the same once more.
+struct Opinion {
+    policy: PolicySource,
+    asked: Vec<KeptFacts>,
 }
 
 /// A release but for the record that it names.
@@ -166,10 +177,57 @@ pub(super) async fn propose(
     };
     let proposal = tokio::task::spawn_blocking(read).await.map_err(|_| Problem::new("internal"))??;
     let proposed = app.intake.ask(move |desk| decide(desk, proposal, random)).await?.value?;
+    let sequence = proposed.sequence;
     let finishing = Arc::clone(&app);
-    let finish = move || finish(&finishing, proposed);
-    let reply = tokio::task::spawn_blocking(finish).await.map_err(|_| Problem::new("internal"))??;
-    Ok(At::ok(reply.sequence, reply))
+    let finish = move || {
+        if proposed.released.is_some() {
+            ask_cedar(&finishing, &proposed.opinion)?;
+        }
+        finish(&finishing, proposed).map_err(Unsigned::Problem)
+    };
+    match tokio::task::spawn_blocking(finish).await.map_err(|_| Problem::new("internal"))? {
+        Ok(reply) => Ok(At::ok(reply.sequence, reply)),
+        Err(Unsigned::Problem(problem)) => Err(problem.at(sequence)),
+        Err(Unsigned::Disagreement(what)) => {
+            tracing::error!(%what, "the evaluator and Cedar disagree: everything is halted");
+            let by: Name = "second-opinion".parse().map_err(|_| Problem::new("internal"))?;
+            super::accounts::record(&app, Command::Halt { scope: Scope::Overall, by }).await?;
+            Err(Problem::new("policy_disagreement").at(sequence))
+        }
+    }
+}
+
+/// Why a release that was decided is not signed.
+enum Unsigned {
+    Problem(Problem),
+    Disagreement(String),
+}
+
+/// Has Cedar's own authorizer decide the same facts. The release was recorded, but without a signature nobody heeds it.
+fn ask_cedar(app: &Shared, opinion: &Opinion) -> Result<(), Unsigned> {
+    let broken = |error: PackError| {
+        tracing::error!(%error, "Cedar cannot be asked");
+        Unsigned::Problem(Problem::new("internal").detail("the policy's second opinion cannot be had"))
+    };
+    let hash = opinion.policy.hash;
+    let known = app.second_opinion.lock().ok().and_then(|known| known.clone());
+    let second = match known.filter(|second| second.hash() == hash) {
+        Some(second) => second,
+        None => {
+            let second = Arc::new(SecondOpinion::of(&opinion.policy.files, hash).map_err(broken)?);
+            if let Ok(mut known) = app.second_opinion.lock() {
+                *known = Some(Arc::clone(&second));
+            }
+            second
+        }
+    };
+    let program = Program::from_bytes(&opinion.policy.program).map_err(|_| {
+        Unsigned::Problem(Problem::new("internal").detail("the policy's program does not load"))
+    })?;
+    match second.differs(&program, &opinion.asked).map_err(broken)? {
+        None => Ok(()),
+        Some(what) => Err(Unsigned::Disagreement(what)),
+    }
 }
 
 /// Reads the bytes into a command.
@@ -236,8 +294,13 @@ fn decide(
     let ms = u128::from(desk.time().0 / 1_000) << 80;
     proposal.release = ReleaseId(ms | (u128::from_be_bytes(random) >> 48));
     let (fee, digest) = (proposal.fee.base_units().to_string(), proposal.transaction.0);
+    let (core, at) = (desk.state(), desk.time());
+    let asked = proposal.withdrawals.iter().filter_map(|id| weigh::open(core, at, *id));
+    let asked = asked.map(|weighed| KeptFacts::keep(&weighed.facts)).collect();
+    let opinion = Opinion { policy: core.policy().clone(), asked };
     let decided = desk.decide(&Command::ProposeTransaction(Box::new(proposal)))?.accepted()?;
-    let mut proposed = Proposed { sequence: decided.sequence, fee, digest, released: None, drop: Vec::new() };
+    let mut proposed =
+        Proposed { sequence: decided.sequence, fee, digest, released: None, drop: Vec::new(), opinion };
     for event in decided.events {
         match event {
             Event::TransactionReleased(released) => {
@@ -295,7 +358,7 @@ fn signed_act(approval: &Approval) -> SignedAct {
 
 /// After the commit: signs the release, which names the record that holds it.
 fn finish(app: &Shared, proposed: Proposed) -> Result<TransactionReply, Problem> {
-    let Proposed { sequence, fee, digest, released, drop } = proposed;
+    let Proposed { sequence, fee, digest, released, drop, .. } = proposed;
     let mut reply = TransactionReply {
         status: "dropped",
         sequence,
