@@ -18,7 +18,12 @@ struct Tool {
     purpose: &'static str,
 }
 
+/// Rust's toolchain needs a C compiler; Bitcoin Core's script checks, which the sample's chain runs, need one for C++.
+const COMPILER: Tool =
+    Tool { program: "c++", packages: &["g++"], purpose: "checks signatures as Bitcoin Core does" };
+
 const TOOLS: &[Tool] = &[
+    COMPILER,
     Tool { program: "strace", packages: &["strace"], purpose: "shows that a reply waits for the disk" },
     Tool { program: "sqlite3", packages: &["sqlite3"], purpose: "opens the views as an operator would" },
     Tool {
@@ -61,6 +66,16 @@ fn count(outcome: Result<()>, name: &str, lost: &str, terminal: Terminal, report
         }
     };
     report.add(SUITE, counts);
+}
+
+/// Installs the C++ compiler if there is none: what is built next needs it.
+pub fn compiler(shell: &Shell, terminal: Terminal) {
+    if !on_path(COMPILER.program) {
+        terminal.begin("compiler", &format!("apt-get install {}", COMPILER.packages.join(" ")));
+        if let Err(error) = apt(shell, COMPILER.packages) {
+            terminal.note(&error.to_string());
+        }
+    }
 }
 
 /// Programs that are missing are installed with apt, by root or through a sudo that does not ask.
