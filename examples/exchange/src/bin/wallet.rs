@@ -17,7 +17,7 @@ use holdfast_values::{AssetSymbol, WithdrawalId, time};
 use serde_json::json;
 
 use crate::wallet::book::{self, Signature, Transfer};
-use crate::wallet::config::{self, Keys, Run};
+use crate::wallet::config::{self, Keys, Kind, Run};
 use crate::wallet::flow::Flow;
 use crate::wallet::holdfast::Holdfast;
 use crate::wallet::order::{self, Order, Wish};
@@ -46,6 +46,14 @@ enum Act {
     Run(RunArguments),
     /// Print what is under way, as JSON.
     Status(At),
+    /// Print addresses to receive at: wallet, network and address, one a line.
+    Addresses {
+        #[command(flatten)]
+        at: At,
+        /// How many of each descriptor that is not for change.
+        #[arg(long, default_value_t = 1)]
+        count: u32,
+    },
     /// Order a transfer of the wallet's own: a consolidation, a cancellation, or a payment that operators sign.
     Transfer(TransferArguments),
     /// Order a transfer whose text operators have signed.
@@ -171,6 +179,7 @@ fn act(act: Act) -> Result<(), Box<dyn Error>> {
             let status = json!({ "under_way": slots.collect::<Vec<_>>() });
             Ok(print(&format!("{}\n", serde_json::to_string_pretty(&status)?))?)
         }
+        Act::Addresses { at, count } => addresses(&Run::load(&at.config)?, count),
         Act::Transfer(arguments) => transfer(&arguments),
         Act::Submit(arguments) => submit(&arguments),
         Act::Void { at, withdrawal } => {
@@ -200,6 +209,27 @@ fn show(config: &Keys) -> Result<(), Box<dyn Error>> {
             }
         }
         print(&text)?;
+    }
+    Ok(())
+}
+
+/// Prints where the wallets receive.
+fn addresses(config: &Run, count: u32) -> Result<(), Box<dyn Error>> {
+    for wallet in &config.wallets {
+        let addresses: Vec<String> = match &wallet.kind {
+            Kind::Evm(evm) => vec![evm.address.address().to_owned()],
+            Kind::Bitcoin(bitcoin) => (0..u8::try_from(bitcoin.descriptors.len())?)
+                .filter(|descriptor| *descriptor != bitcoin.change)
+                .flat_map(|descriptor| {
+                    (0..count.min(bitcoin.receive_addresses)).map(move |index| (descriptor, index))
+                })
+                .filter_map(|(descriptor, index)| bitcoin.pinned.address_at(descriptor, index))
+                .map(|address| address.address().to_owned())
+                .collect(),
+        };
+        for address in addresses {
+            print(&format!("{} {} {address}\n", wallet.name, wallet.network))?;
+        }
     }
     Ok(())
 }

@@ -80,6 +80,11 @@ impl Flow {
         if confirmations.is_some_and(|confirmations| confirmations > 0) {
             return Ok(Went::Wait);
         }
+        if confirmations.is_none() && last.stage < Stage::Signed {
+            // What it is to replace is still the best there is. If that does not go, the replacement may.
+            let result = self.send_again(till, &slot).map_err(FlowError::from);
+            self.note(&format!("transaction of slot {id}"), result)?;
+        }
         match last.stage {
             Stage::Proposed => self.propose(&slot, last),
             Stage::Released => self.have_signed(till, &slot, last),
@@ -192,7 +197,7 @@ impl Flow {
         Ok(Went::Vain(why))
     }
 
-    /// Drops an attempt that the keys have never seen; the one before it is pursued again.
+    /// Drops an attempt that was never signed; the one before it is pursued again. Both spend the same.
     fn give_up_last(&mut self, slot: &Slot) -> Result<Went, FlowError> {
         if let Some(slot) = self.book.slots.iter_mut().find(|known| known.id == slot.id) {
             slot.attempts.pop();
@@ -232,8 +237,14 @@ impl Flow {
                 })
             }
             Ok(Answer::Refused { code, text }) => {
+                let why = format!("the signer refuses: {code}: {text}");
+                if slot.attempts.iter().any(|attempt| attempt.stage == Stage::Sent) {
+                    // A replacement that may not be: what was sent before stands.
+                    self.say(&format!("replacement for slot {}", slot.id), &why);
+                    return self.give_up_last(slot);
+                }
                 self.change_last(slot.id, |last| last.stage = Stage::Proposed)?;
-                Ok(Went::Vain(format!("the signer refuses: {code}: {text}")))
+                Ok(Went::Vain(why))
             }
             Ok(Answer::Unknown { text }) => Ok(Went::Vain(format!("the signer: {text}"))),
             Err(error) => Ok(Went::Vain(format!("the keys do not answer: {error}"))),
@@ -271,25 +282,30 @@ impl Flow {
         }
     }
 
+    /// Sends the newest of a slot's signed transactions that the node takes.
+    fn send_again(&self, till: usize, slot: &Slot) -> Result<(), NodeError> {
+        let mut error = None;
+        for attempt in slot.attempts.iter().rev().filter(|attempt| attempt.signed.is_some()) {
+            match self.send(till, attempt) {
+                Ok(()) => {
+                    tracing::info!(
+                        slot = slot.id,
+                        id = attempt.id.as_deref().unwrap_or_default(),
+                        "sent again"
+                    );
+                    return Ok(());
+                }
+                Err(refused) => error = error.or(Some(refused)),
+            }
+        }
+        error.map_or(Ok(()), Err)
+    }
+
     /// Sends again what a node has forgotten, and for more what does not confirm.
     fn watch(&mut self, till: usize, slot: &Slot, last: &Attempt, known: bool) -> Result<Went, FlowError> {
         if !known {
-            let newest_first = slot.attempts.iter().rev().filter(|attempt| attempt.signed.is_some());
-            let mut error = None;
-            for attempt in newest_first {
-                match self.send(till, attempt) {
-                    Ok(()) => {
-                        tracing::info!(
-                            slot = slot.id,
-                            id = attempt.id.as_deref().unwrap_or_default(),
-                            "sent again"
-                        );
-                        return Ok(Went::Wait);
-                    }
-                    Err(refused) => error = error.or(Some(refused)),
-                }
-            }
-            return error.map_or(Ok(Went::Wait), |error| Err(error.into()));
+            self.send_again(till, slot)?;
+            return Ok(Went::Wait);
         }
         let after = self.tills.get(till).and_then(|till| till.wallet.bump_after);
         let due = after.is_some_and(|after| {

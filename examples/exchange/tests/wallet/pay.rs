@@ -252,6 +252,25 @@ fn what_does_not_confirm_is_replaced_for_more() {
 }
 
 #[test]
+fn a_replacement_that_the_signer_refuses_leaves_the_first_in_place() {
+    let stand = Stand::ready();
+    stand.control("bitcoin", "fees", json!({ "least": "350000" }));
+    let config = std::fs::read_to_string(stand.folder.join("wallet.toml")).unwrap();
+    let rates = "fee_rate = 300000\nfee_rate_max = 900000\nfee_max = \"0.001\"";
+    std::fs::write(stand.folder.join("wallet.toml"), config.replace("fee_max = \"0.001\"", rates)).unwrap();
+    stand.approve_btc(&receiver(0), 5_000_000);
+    let _keys = stand.keys();
+    let _run = stand.run(&["--bump-after", "1"]);
+    // The signer allows 400 satoshi a byte, and the replacement would pay 450.
+    wait("a replacement was released", || stand.fake.lock().unwrap().released.len() > 1);
+    wait("it was given up", || stand.stages() == ["sent"]);
+    assert_eq!(stand.pool().len(), 1);
+    stand.control("bitcoin", "fees", json!({ "least": "1000" }));
+    stand.mine("bitcoin", 1);
+    assert_eq!(stand.paid("bitcoin", &receiver(0)), (5_000_000, 1));
+}
+
+#[test]
 fn what_a_reorganisation_drops_is_sent_again() {
     let stand = Stand::ready();
     stand.approve_btc(&receiver(0), 5_000_000);
