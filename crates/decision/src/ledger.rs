@@ -210,6 +210,13 @@ impl State {
         self.ledger.as_ref().map_or(1, |ledger| ledger.epoch.max(1))
     }
 
+    /// The signers that have not told what they remember since the journal was restored into this epoch.
+    pub(crate) fn silent(&self, epoch: u64) -> impl Iterator<Item = &Name> {
+        let recovered = |name| self.ledger.as_ref().and_then(|ledger| ledger.recovered.get(name));
+        let signers = self.configuration().signers.iter().flatten().map(|signer| &signer.name);
+        signers.filter(move |name| epoch > 1 && recovered(*name) != Some(&epoch))
+    }
+
     /// A transaction that was released and is not forgotten.
     pub fn transaction(&self, digest: &Digest) -> Option<&Transaction> {
         self.ledger.as_ref()?.transactions.get(digest)

@@ -255,34 +255,45 @@ pub(crate) fn receipt(state: &State, receipt: &RecordReceipt, out: &mut Events) 
         }
         ReceiptOutcome::Voided { withdrawal } => {
             let open = state.withdrawal(*withdrawal).ok_or(Refusal::WithdrawalUnknown)?;
-            let Some(dead) = voided(state, &receipt.signer, open) else {
-                return Err(Refusal::ReceiptStale.into());
-            };
+            let void = Void::by(state, receipt.epoch, &receipt.signer, open).ok_or(Refusal::ReceiptStale)?;
             out.push(Event::ReceiptRecorded { signer, counter, transaction: None });
-            void(*withdrawal, dead, out);
+            void.tell(*withdrawal, out);
         }
     }
     Ok(())
 }
 
-/// The live transactions that a signer's word about this withdrawal ends; `None` if its word does not. A signer speaks
-/// for itself alone, and what it signed or a chain has seen cannot be void.
-pub(crate) fn voided(state: &State, signer: &Name, open: &Withdrawal) -> Option<BTreeSet<Digest>> {
-    let all = open.released.iter().flat_map(|releases| &releases.transactions);
-    let is_live = |digest: &Digest| state.transaction(digest).is_some_and(Transaction::is_live);
-    let live: BTreeSet<Digest> = all.filter(|digest| is_live(digest)).copied().collect();
-    let is_unsigned = live
-        .iter()
-        .filter_map(|digest| state.transaction(digest))
-        .all(|known| known.signer == *signer && !known.is_signed && known.standing == Standing::Unseen);
-    is_unsigned.then_some(live)
+/// What a signer's word that it never signed a withdrawal, and never will, comes to.
+pub(crate) struct Void {
+    /// Its own transactions that might have paid it: they never will. Others in them go on with another.
+    pub(crate) dead: BTreeSet<Digest>,
+    /// Nothing else may pay it.
+    is_over: bool,
 }
 
-/// No transaction that pays it will ever be signed; others in them go on with another.
-pub(crate) fn void(withdrawal: WithdrawalId, dead: BTreeSet<Digest>, out: &mut Events) {
-    out.push(Event::WithdrawalMoved { withdrawal, status: Status::Voided, transaction: None });
-    for transaction in dead {
-        let (standing, confirmations, chain_id) = (Standing::Dead, 0, [0; 32]);
-        out.push(Event::TransactionObserved { transaction, standing, confirmations, chain_id });
+impl Void {
+    /// `None` if the word means nothing: a signer speaks for itself alone, and what it signed or a chain has seen cannot be
+    /// void. After a restore another signer may have signed what this journal has lost, until it has told.
+    pub(crate) fn by(state: &State, epoch: u64, signer: &Name, open: &Withdrawal) -> Option<Self> {
+        let all = open.released.iter().flat_map(|releases| &releases.transactions);
+        let live = all.filter_map(|digest| Some((*digest, state.transaction(digest)?)));
+        let (own, others): (Vec<_>, Vec<_>) =
+            live.filter(|(_, known)| known.is_live()).partition(|(_, known)| known.signer == *signer);
+        let is_void = own.iter().all(|(_, known)| !known.is_signed && known.standing == Standing::Unseen);
+        let is_over = others.is_empty() && state.silent(epoch).all(|silent| silent == signer);
+        let is_meant = is_over || !own.is_empty();
+        let dead = own.into_iter().map(|(digest, _)| digest).collect();
+        (is_void && is_meant).then_some(Self { dead, is_over })
+    }
+
+    /// Says so.
+    pub(crate) fn tell(self, withdrawal: WithdrawalId, out: &mut Events) {
+        if self.is_over {
+            out.push(Event::WithdrawalMoved { withdrawal, status: Status::Voided, transaction: None });
+        }
+        for transaction in self.dead {
+            let (standing, confirmations, chain_id) = (Standing::Dead, 0, [0; 32]);
+            out.push(Event::TransactionObserved { transaction, standing, confirmations, chain_id });
+        }
     }
 }

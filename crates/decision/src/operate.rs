@@ -8,6 +8,7 @@ use crate::acts::{Act, Digest, EpochStart, Required};
 use crate::command::{OperatorAct, OperatorKey};
 use crate::event::{Approval, Event, Events, RecoveredTransaction, Status};
 use crate::judge::{Subject, judge};
+use crate::observe::Void;
 use crate::reason::Refusal;
 use crate::refuse::{Answer, Refused, check_policy, known_scope};
 use crate::settle::settle;
@@ -244,9 +245,9 @@ fn begin_epoch(state: &State, start: &EpochStart, out: &mut Events) -> Answer {
     voided.retain(|id| start.spends.iter().all(|spend| spend.withdrawal != *id));
     for id in voided {
         let open = state.withdrawal(id);
-        let dead = open.and_then(|open| crate::observe::voided(state, &start.signer, open));
-        if let Some(dead) = dead.filter(|dead| dead.is_disjoint(&signed)) {
-            crate::observe::void(id, dead, out);
+        let void = open.and_then(|open| Void::by(state, start.epoch, &start.signer, open));
+        if let Some(void) = void.filter(|void| void.dead.is_disjoint(&signed)) {
+            void.tell(id, out);
         }
     }
     Ok(())

@@ -12,7 +12,7 @@ use crate::bucket::Fit;
 use crate::command::{ProposeTransaction, ProposedOutput, Scope};
 use crate::configuration::{Class, RELEASE_LIFETIME, WalletChain};
 use crate::event::{
-    AssetIndex, Dropped, Event, Events, Status, TransactionReleased, TransferReleased, WalletIndex,
+    AssetIndex, Dropped, Event, Events, Standing, Status, TransactionReleased, TransferReleased, WalletIndex,
 };
 use crate::judge::{Subject, judge};
 use crate::ledger::NOBODY;
@@ -80,23 +80,27 @@ pub(crate) fn propose(
 /// The signer is one of ours; after a restore all of them have told what they remember, for any may have paid this;
 /// the wallet exists.
 fn check_addressee(state: &State, proposed: &ProposeTransaction) -> Result<WalletIndex, Refused> {
-    let signers = || state.configuration().signers.iter().flatten();
-    if !signers().any(|signer| signer.name == proposed.signer) {
+    let mut signers = state.configuration().signers.iter().flatten();
+    if !signers.any(|signer| signer.name == proposed.signer) {
         return Err(Refused(Refusal::SignerUnknown, format!("no signer {} is configured", proposed.signer)));
     }
-    let recovered = |name| state.ledger.as_ref().and_then(|ledger| ledger.recovered.get(name));
-    let missing = signers().find(|signer| recovered(&signer.name) != Some(&state.epoch()));
-    if let Some(missing) = missing.filter(|_| state.epoch() > 1) {
-        let detail = format!("the records of signer {} were not taken in since the restore", missing.name);
+    if let Some(silent) = state.silent(state.epoch()).next() {
+        let detail = format!("the records of signer {silent} were not taken in since the restore");
         return Err(Refused(Refusal::SignerNotRecovered, detail));
     }
     state.wallet_index(&proposed.wallet).ok_or_else(|| Refusal::WalletUnknown.into())
 }
 
 /// A transaction that was released once is released again as the same: to the same signer, for the same payments.
-/// Otherwise one output could pay two withdrawals, or one signer vouch for what another has signed.
+/// Otherwise one output could pay two withdrawals, or one signer vouch for what another has signed. One that can never
+/// be taken is not released: its withdrawals would wait for ever, since what replaces it could not be taken either.
 fn check_same(state: &State, proposed: &ProposeTransaction, wallet: WalletIndex) -> Answer {
-    let Some(known) = state.transaction(&proposed.transaction) else { return Ok(()) };
+    let Some(known) = state.transaction(&proposed.transaction) else {
+        let touched = state.ledger.as_ref().map(|ledger| ledger.touching(&proposed.spends));
+        let mut touched = touched.iter().flatten().filter_map(|digest| state.transaction(digest));
+        let is_spent = touched.any(|other| other.standing == Standing::Final);
+        return if is_spent { Err(Refusal::CoinSpent.into()) } else { Ok(()) };
+    };
     let transfer = proposed
         .transfer
         .as_ref()

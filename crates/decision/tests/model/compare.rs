@@ -295,7 +295,7 @@ fn told(event: &Event) -> &'static str {
 }
 
 /// What must have been compared often.
-const RELEASES: [&str; 53] = [
+const RELEASES: [&str; 54] = [
     "batch",
     "transfer",
     "receipt",
@@ -335,6 +335,7 @@ const RELEASES: [&str; 53] = [
     "fee_bucket_spent",
     "not_conflicting",
     "release_differs",
+    "coin_spent",
     "transfer_differs",
     "transfer_foreign",
     "halted_now",

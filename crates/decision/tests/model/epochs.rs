@@ -7,7 +7,7 @@ use holdfast_decision::{Class, State, Status};
 use holdfast_values::texts::Purpose;
 use holdfast_values::{WithdrawalId, time};
 
-use crate::coins::{authorised, observe, payment, propose, record, seen, text, transfer};
+use crate::coins::{authorised, observe, payment, propose, record, seen, text, transfer, voided};
 use crate::harbor::{
     BTC, TENTH, alarms, approved, ask, ends, exchange, left, on_its_way, refused, released, standing, status,
 };
@@ -166,9 +166,18 @@ fn what_a_signer_paid_without_a_reservation_creates_no_value_when_it_is_replaced
 fn a_signer_that_voided_before_the_restore_ends_what_the_journal_has_as_released() {
     let (mut run, id, made) = on_its_way();
     let full = [200_000_000, 9_000_000, 14_000_000];
+    epoch(&mut run, 2, SIGNERS[1], Vec::new(), Vec::new());
     epoch(&mut run, 2, SIGNERS[0], Vec::new(), vec![id, id]);
     assert_eq!((status(&run, id), standing(&run, &made)), (None, Some(Standing::Dead)));
     assert_eq!((left(&run, Class::Unvouched), ends(&run, id)), (full, 1));
+    // While another may have signed what this journal has lost, what it had asked of the one will never be; no more.
+    let (mut run, id, made) = on_its_way();
+    epoch(&mut run, 2, SIGNERS[0], Vec::new(), vec![id]);
+    assert_eq!((status(&run, id), standing(&run, &made)), (Some(Status::Released), Some(Standing::Dead)));
+    assert_eq!(refused(&mut run, record(voided(SIGNERS[0], 2, id, 10))), "receipt_stale");
+    epoch(&mut run, 2, SIGNERS[1], Vec::new(), Vec::new());
+    run.say(record(voided(SIGNERS[0], 2, id, 10)));
+    assert_eq!((status(&run, id), left(&run, Class::Unvouched)), (None, full));
     // Not what it also paid, nor what another signer was asked for.
     let (mut run, id, made) = on_its_way();
     let spends = vec![spend(&run.state, id, &made)];

@@ -12,6 +12,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod arrivals;
 mod coins;
 mod compare;
 mod epochs;

@@ -482,7 +482,8 @@ fn a_transfer_between_own_wallets_needs_no_signature_and_its_text_is_for_one_tra
     let bump = sealed(bump);
     released(&mut run, &bump);
     run.say(observe(seen(&bump, ChainStatus::Included, 3)));
-    let again = transfer(&said, &[3, 4], &[]);
+    assert_eq!(refused(&mut run, propose(&transfer(&said, &[3, 4], &[]))), "coin_spent");
+    let again = transfer(&said, &[4, 5], &[]);
     assert_eq!(refused(&mut run, propose(&again)), "not_conflicting", "it was paid for good");
     assert_eq!(refused(&mut run, propose(&bump)), "release_differs");
 }

@@ -299,19 +299,32 @@ fn what_was_not_released_can_be_voided_too() {
 }
 
 #[test]
+fn what_two_signers_were_asked_for_both_must_void() {
+    let (mut run, id, made) = on_its_way();
+    let mut bump = made.clone();
+    (bump.fee, bump.signer) = (units(20_000), name(SIGNERS[1]));
+    let bump = sealed(bump);
+    released(&mut run, &bump);
+    run.say(record(voided(SIGNERS[0], 1, id, 1)));
+    assert_eq!((status(&run, id), ends(&run, id)), (Some(Status::Released), 0));
+    assert_eq!(
+        (standing(&run, &made), standing(&run, &bump)),
+        (Some(Standing::Dead), Some(Standing::Unseen))
+    );
+    assert_eq!(refused(&mut run, record(voided(SIGNERS[0], 1, id, 1))), "receipt_stale", "it has said so");
+    run.say(record(voided(SIGNERS[1], 1, id, 1)));
+    assert_eq!((status(&run, id), ends(&run, id)), (None, 1));
+}
+
+#[test]
 fn a_signer_voids_nothing_that_it_or_another_may_have_signed() {
     type Before = fn(&mut Run, &ProposeTransaction);
-    let rows: [(&str, &str, Before); 4] = [
+    let rows: [(&str, &str, Before); 3] = [
         ("it has signed it", SIGNERS[0], |run, made| drop(run.say(record(authorised(made, 1, 1))))),
         ("a node shows it", SIGNERS[0], |run, made| {
             drop(run.say(observe(seen(made, ChainStatus::Pending, 0))))
         }),
         ("another was asked", SIGNERS[1], |_, _| {}),
-        ("another was asked for a bump", SIGNERS[0], |run, made| {
-            let mut bump = made.clone();
-            (bump.fee, bump.signer) = (units(20_000), name(SIGNERS[1]));
-            released(run, &sealed(bump));
-        }),
     ];
     for (what, signer, before) in rows {
         let (mut run, id, made) = on_its_way();

@@ -225,8 +225,7 @@ impl Model {
 
     /// One of its transactions is not over.
     fn may_be_paid_yet(&self, which: usize) -> bool {
-        let digests = self.withdrawals[which].paying.iter().flat_map(|paying| &paying.digests);
-        digests.filter_map(|digest| self.known(*digest)).any(|one| !one.is_over())
+        !self.may_pay(which).is_empty()
     }
 
     pub(super) fn receipt(&mut self, at: Timestamp, receipt: &RecordReceipt) -> Result<Answer, &'static str> {
@@ -261,29 +260,43 @@ impl Model {
                 if !self.can_void(signer, which) {
                     return Err("receipt_stale");
                 }
-                said.push(self.void(at, which));
+                said.extend(self.void(at, signer, which));
             }
         }
         self.counters.insert(signer.clone(), highest.max(receipt.counter));
         Ok(Answer::Done(said))
     }
 
-    /// Nothing that may still pay it was asked of another signer, was signed, or was ever seen.
-    fn can_void(&self, signer: &Name, which: usize) -> bool {
+    /// What may still pay it.
+    fn may_pay(&self, which: usize) -> Vec<&ModelTransaction> {
         let digests = self.withdrawals[which].paying.iter().flat_map(|paying| &paying.digests);
-        let mut live = digests.filter_map(|digest| self.known(*digest)).filter(|one| !one.is_over());
-        live.all(|one| one.signer == *signer && !one.is_signed && one.stage == Stage::Unseen)
+        digests.filter_map(|digest| self.known(*digest)).filter(|one| !one.is_over()).collect()
     }
 
-    fn void(&mut self, at: Timestamp, which: usize) -> Outcome {
-        let digests: Vec<_> =
-            self.withdrawals[which].paying.iter().flat_map(|paying| paying.digests.clone()).collect();
-        for one in &mut self.transactions {
-            if digests.contains(&one.digest) && !one.is_over() {
-                (one.stage, one.confirmations, one.over_since) = (Stage::Dead, 0, Some(at));
-            }
+    /// Nothing may pay it, or something that this very signer was asked for; and none of that was signed or ever seen.
+    fn can_void(&self, signer: &Name, which: usize) -> bool {
+        let live = self.may_pay(which);
+        let own: Vec<_> = live.iter().filter(|one| one.signer == *signer).collect();
+        (live.is_empty() && self.all_told(signer) || !own.is_empty())
+            && own.iter().all(|one| !one.is_signed && one.stage == Stage::Unseen)
+    }
+
+    /// No other signer may have signed what this journal does not know.
+    fn all_told(&self, but: &Name) -> bool {
+        let signers = self.configuration.signers.iter().flatten().map(|one| &one.name);
+        let mut others = signers.filter(|name| *name != but);
+        self.epoch == 1 || others.all(|name| self.told_in.get(name) == Some(&self.epoch))
+    }
+
+    /// What a signer was asked for will never be signed; what nothing else may pay is over.
+    fn void(&mut self, at: Timestamp, signer: &Name, which: usize) -> Option<Outcome> {
+        let own = self.may_pay(which).into_iter().filter(|one| one.signer == *signer);
+        let own: Vec<_> = own.map(|one| one.digest).collect();
+        for one in self.transactions.iter_mut().filter(|one| own.contains(&one.digest)) {
+            (one.stage, one.confirmations, one.over_since) = (Stage::Dead, 0, Some(at));
         }
-        self.end(at, which, "voided")
+        let is_over = self.may_pay(which).is_empty() && self.all_told(signer);
+        is_over.then(|| self.end(at, which, "voided"))
     }
 
     pub(super) fn begin_epoch(
@@ -318,15 +331,15 @@ impl Model {
             .filter(|id| start.spends.iter().all(|spend| spend.withdrawal != *id))
             .filter_map(|id| self.open(id))
             .filter(|which| {
-                let live = self.withdrawals[*which].paying.iter().flat_map(|paying| &paying.digests);
-                let mut live = live.filter(|digest| self.known(**digest).is_some_and(|one| !one.is_over()));
-                self.can_void(&start.signer, *which) && !live.any(signed)
+                let live = self.may_pay(*which);
+                let mut own = live.iter().filter(|one| one.signer == start.signer);
+                self.can_void(&start.signer, *which) && !own.any(|one| signed(&one.digest))
             })
             .collect();
         for spend in news {
             self.recover(at, spend);
         }
-        Ok(voided.into_iter().map(|which| self.void(at, which)).collect())
+        Ok(voided.into_iter().filter_map(|which| self.void(at, &start.signer, which)).collect())
     }
 
     /// What a signer remembers of one withdrawal.

@@ -51,6 +51,12 @@ impl Model {
                 return Err("release_differs");
             }
         }
+        let is_final = |one: &ModelTransaction| {
+            one.stage == Stage::Final && one.spends.iter().any(|key| proposed.spends.contains(key))
+        };
+        if known.is_none() && self.transactions.iter().any(is_final) {
+            return Err("coin_spent");
+        }
         if proposed.withdrawals.len() > 1_000 {
             return Err("too_many");
         }
