@@ -549,9 +549,6 @@ impl Harbor {
         let epoch = self.run.state.epoch().max(State::decode(&bytes).unwrap().epoch()) + 1;
         self.run.state = State::decode(&bytes).unwrap();
         self.books = books;
-        while self.run.state.epoch() + 1 < epoch {
-            self.tell(self.run.state.epoch() + 1);
-        }
         self.good.clear();
         self.told.clear();
         self.tell(epoch);

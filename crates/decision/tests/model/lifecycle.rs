@@ -4,14 +4,17 @@
 
 use std::path::Path;
 
-use holdfast_decision::acts::Act;
-use holdfast_decision::command::{ApiEvidence, Command, Evidence, Scope, Scopes, SecurityChange};
+use holdfast_decision::acts::{Act, Digest};
+use holdfast_decision::command::{
+    ApiEvidence, ChainStatus, Command, Evidence, ProposeTransaction, Scope, Scopes, SecurityChange,
+};
 use holdfast_decision::event::Event;
-use holdfast_values::{CaseId, Network, WithdrawalId, time};
+use holdfast_values::{Network, WithdrawalId, time};
 
+use crate::coins::{authorised, bare, observe, output, payment, propose, record, seen, voided};
 use crate::play::{Run, is_refused};
 use crate::world::{
-    Signing, account, configuration, fingerprint, name, place, policy, request, usual_prices,
+    SIGNERS, Signing, account, configuration, fingerprint, name, place, policy, request, usual_prices,
 };
 
 const BTC: (&str, Network) = ("BTC", Network::Bitcoin);
@@ -20,12 +23,14 @@ const BTC: (&str, Network) = ("BTC", Network::Bitcoin);
 struct Case {
     run: Run,
     id: WithdrawalId,
+    /// What pays it, or would.
+    made: ProposeTransaction,
 }
 
 type Stands = (&'static str, fn() -> Case);
 
 /// Where it stands, and how it came there.
-const STANDS: [Stands; 8] = [
+const STANDS: [Stands; 11] = [
     ("awaiting_approval (one-time code)", || Case::new(20, false)),
     ("dwelling (policy)", || Case::new(20, true)),
     ("dwelling (in line)", in_line),
@@ -34,12 +39,15 @@ const STANDS: [Stands; 8] = [
     ("approved", approved),
     ("held (frozen)", frozen),
     ("closed", closed),
+    ("released", || on_its_way(None)),
+    ("broadcast", || on_its_way(Some((ChainStatus::Pending, 0)))),
+    ("confirmed", || on_its_way(Some((ChainStatus::Included, 2)))),
 ];
 
 type Happening = (&'static str, fn(&mut Case) -> Vec<Event>);
 
 /// What happens, in the words of the document.
-const HAPPENINGS: [Happening; 19] = [
+const HAPPENINGS: [Happening; 29] = [
     ("the same request again", |case| {
         let first = case.run.records.iter().rev().find_map(|record| match &record.command {
             Command::RequestWithdrawal(request) if request.withdrawal == case.id => {
@@ -71,6 +79,19 @@ const HAPPENINGS: [Happening; 19] = [
         let destination = place(Network::Bitcoin, 7);
         case.run.say(Command::RemoveAddress { account: account(0), destination })
     }),
+    ("it is proposed in a batch", |case| case.run.say(propose(&case.made))),
+    ("its signer's receipt comes", |case| case.run.say(record(authorised(&case.made, 1, 1)))),
+    ("a node shows its transaction", |case| case.shows(ChainStatus::Pending, 0)),
+    ("a block holds it", |case| case.shows(ChainStatus::Included, 1)),
+    ("it is final", |case| case.shows(ChainStatus::Included, 3)),
+    ("its block is reorganised away", |case| case.shows(ChainStatus::Vanished, 0)),
+    ("a block holds it, failed", |case| case.shows(ChainStatus::Failed, 1)),
+    ("it has failed and is final", |case| case.shows(ChainStatus::Failed, 3)),
+    ("another that spends its coin is final", |case| {
+        let other = bare(BTC.1, &[1], vec![output(BTC.1, 90, 5)]);
+        case.run.say(observe(seen(&other, ChainStatus::Included, 3)))
+    }),
+    ("its signer voids it", |case| case.run.say(record(voided(SIGNERS[0], 1, case.id, 1)))),
     ("a halt of its asset", |case| {
         let scope = Scope::Asset("BTC".parse().unwrap());
         case.run.say(Command::Halt { scope, by: name("dora") })
@@ -107,7 +128,7 @@ impl Case {
         });
         run.wait(3 * time::HOUR);
         run.say(usual_prices());
-        let mut case = Self { run, id: WithdrawalId(0) };
+        let mut case = Self { run, id: WithdrawalId(0), made: bare(BTC.1, &[1], Vec::new()) };
         case.ask(thousandths, shown);
         case
     }
@@ -127,6 +148,7 @@ impl Case {
         }));
         self.id = made.withdrawal;
         self.run.say(Command::RequestWithdrawal(Box::new(made)));
+        self.made = payment(&self.run.state, BTC.1, &[self.id], &[1]);
         if shown {
             self.run.say(Command::ReportOneTimeCode { account: account(0), withdrawal: self.id });
         }
@@ -136,8 +158,13 @@ impl Case {
         self.run.say(Command::CancelWithdrawal { account: account(number), withdrawal: self.id })
     }
 
+    fn shows(&mut self, status: ChainStatus, confirmations: u32) -> Vec<Event> {
+        self.run.say(observe(seen(&self.made, status, confirmations)))
+    }
+
     fn approve(&mut self, signers: &[&str]) -> Vec<Event> {
-        let act = Act::ApproveCase(CaseId(self.id.0));
+        let text = self.run.state.text_of(self.id).map_or([0; 32], |text| text.digest().0);
+        let act = Act::ApproveWithdrawal { withdrawal: self.id, text: Digest(text) };
         self.run.say(Signing::new(self.run.now, 700, signers).sign(act))
     }
 
@@ -176,6 +203,10 @@ fn closing(run: &Run, id: WithdrawalId) -> &'static str {
         {
             Some(decision.status.name())
         }
+        Event::WithdrawalMoved { withdrawal, status, .. } if *withdrawal == id && status.is_final() => {
+            Some(status.name())
+        }
+        Event::WithdrawalPaid { withdrawal, .. } if *withdrawal == id => Some("paid"),
         _ => None,
     });
     ends.fold("closed", |_, end| end)
@@ -213,6 +244,16 @@ fn approved() -> Case {
     case
 }
 
+/// Released, and what a chain showed of it.
+fn on_its_way(shown: Option<(ChainStatus, u32)>) -> Case {
+    let mut case = approved();
+    case.run.say(propose(&case.made));
+    if let Some((status, confirmations)) = shown {
+        case.shows(status, confirmations);
+    }
+    case
+}
+
 fn frozen() -> Case {
     let mut case = Case::new(20, true);
     case.run.say(Command::FreezeAccount { account: account(0), by: name("dora") });
@@ -235,7 +276,9 @@ fn document() -> String {
          Printed from the code by a test, which also compares it: `HOLDFAST_BLESS=1 cargo test -p holdfast-decision --test \
          model lifecycle` writes it anew. The withdrawal came by a signed API request, to a destination that is new to \
          its account; the policy asks for a one-time code, for a dwell of ten minutes, and for a hold after a change of \
-         protection; a line is served for at most 25 minutes before a person looks; a text is good for three days.\n",
+         protection; a line is served for at most 25 minutes before a person looks; a text is good for three days. Three \
+         confirmations are final. Its transaction spends one coin; a chain or a signer that speaks of it before it was \
+         released speaks of a theft, and the wallet halts.\n",
     );
     let cell = |stands: fn() -> Case, happens: fn(&mut Case) -> Vec<Event>| {
         let mut case = stands();
@@ -254,9 +297,10 @@ fn document() -> String {
         text.push('\n');
     }
     text.push_str(
-        "\nWhat is closed leaves State, with its place in the windows and, unless it was released, its value in the \
-         buckets; `denied`, `cancelled` and `expired` are final. An approval of the case makes it spend the bound \
-         bucket; a freeze holds against it all the same, and asks for the operators again.\n",
+        "\nWhat is closed leaves State. `denied`, `cancelled`, `expired`, `voided`, `replaced` and `failed` give its place \
+         in the windows and its value in the buckets back, once; what is `paid` stays in the windows, and time alone \
+         refills what it spent. Once it is released, nobody but its signer and its chain moves it. An approval of the case \
+         makes it spend the bound bucket; a freeze holds against it all the same, and asks for the operators again.\n",
     );
     text
 }

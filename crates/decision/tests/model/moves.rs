@@ -369,7 +369,11 @@ impl Play {
     fn epoch(&mut self, state: &State, now: Timestamp) -> Command {
         let signer =
             self.random.pick(&["signer-one", "signer-two", "signer-one", "signer-two", "signer-three"]);
-        let further = u64::from(!self.random.one_in(3) && state.epoch() == 1 || self.random.one_in(12));
+        let further = match self.random.below(12) {
+            0 => self.random.pick(&[1, 2, 999, 1_001]),
+            1..8 if state.epoch() == 1 => 1,
+            _ => 0,
+        };
         let many = self.random.below(4);
         let spends = (0..many).map(|_| self.spend(state, signer)).collect();
         let voided = (0..self.random.below(3)).map(|_| self.open(state)).collect();

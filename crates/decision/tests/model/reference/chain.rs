@@ -305,7 +305,8 @@ impl Model {
         start: &EpochStart,
     ) -> Result<Vec<Outcome>, &'static str> {
         let told = self.told_in.get(&start.signer) == Some(&self.epoch);
-        if start.epoch != self.epoch + 1 && (start.epoch != self.epoch || self.epoch == 1 || told) {
+        let later = (self.epoch + 1..=self.epoch + 1_000).contains(&start.epoch);
+        if !later && (start.epoch != self.epoch || self.epoch == 1 || told) {
             return Err("epoch_invalid");
         }
         if self.configuration.signers.iter().flatten().all(|one| one.name != start.signer) {
