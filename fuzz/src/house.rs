@@ -1,0 +1,92 @@
+//! The fixed house that the targets know: its wallets, keys and secrets, all of them made up here and used nowhere else.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use holdfast_authn::release::SigningKey;
+use holdfast_transactions::Wallet;
+use holdfast_values::{Name, Network};
+
+/// The seed of the house's Bitcoin keys.
+pub const MASTER: [u8; 32] = [0x17; 32];
+/// Where the hot wallet's descriptors branch off, in their order.
+pub const HOT_BRANCHES: [&str; 4] = ["84'/0'/0'/0", "84'/0'/0'/1", "86'/0'/0'/0", "44'/0'/0'/0"];
+/// Where the cold wallet's descriptor branches off.
+pub const COLD_BRANCH: &str = "84'/0'/7'/0";
+/// The hot wallet: two branches of segwit, one of taproot, one of legacy addresses.
+pub const HOT_DESCRIPTORS: [&str; 4] = [
+    "wpkh([98e916ed/84'/0'/0']xpub6DNgaizkmbhkKx8GSnGzQYZXMUALE6nvUtpGamCRKcRSU2fVcrFN6Vzv7j4audehZsEej4mXDaadMuz72PzAf3qkyM3FZgbN2RaVoNzRMys/0/*)",
+    "wpkh([98e916ed/84'/0'/0']xpub6DNgaizkmbhkKx8GSnGzQYZXMUALE6nvUtpGamCRKcRSU2fVcrFN6Vzv7j4audehZsEej4mXDaadMuz72PzAf3qkyM3FZgbN2RaVoNzRMys/1/*)",
+    "tr([98e916ed/86'/0'/0']xpub6CeYz5ScNxD93Dx2EqUNRaTtNVBswHoiZAjCnSr5Wp8Y7Msca9buoxGWCJdCpk4U46P1WB1o5iXQiwXVnW4PnJR1bqm21BEGRgprLodgLD4/0/*)",
+    "pkh([98e916ed/44'/0'/0']xpub6CkXEiCjaktwAg5MpBKzAHCBAGUDqYQ1AKPGYk8hzZmmBAU7pqxANdpNF6NdFHNH8zBTqtvJ1j4J8CjqjDekTmoebZ7J9WFfAwMNZ29qfHq/0/*)",
+];
+/// The cold wallet.
+pub const COLD_DESCRIPTOR: &str = "wpkh([98e916ed/84'/0'/7']xpub6DNgaizkmbhkdVsFeFUNMDGgjXJHWn2Gkw1JbZeTbCr1cxtMELdLZSWuNwd58WYiEUmHyZmvLrswQWA5eqdY7SyhqAgjNc6wCi5WPZsEZs7/0/*)";
+
+/// The EVM accounts: hot, and cold.
+pub const HOT_ACCOUNT: [u8; 20] = [0xa1; 20];
+/// See [`HOT_ACCOUNT`].
+pub const COLD_ACCOUNT: [u8; 20] = [0xc2; 20];
+
+/// The place of the paying wallet among [`bitcoin_wallets`] and [`evm_wallets`].
+pub const HOT: usize = 1;
+/// The place of the wallet that does not pay.
+pub const COLD: usize = 0;
+/// The place of the hot account on another chain, among [`evm_wallets`].
+pub const ELSEWHERE: usize = 2;
+
+/// The seed of the release key.
+pub const RELEASE_SEED: [u8; 32] = [0x11; 32];
+/// The operators and the seeds of their keys.
+pub const OPERATORS: [(&str, [u8; 32]); 3] =
+    [("alice", [0xa0; 32]), ("bob", [0xb0; 32]), ("carol", [0xc0; 32])];
+/// The API secret of the house's one customer.
+pub const API_SECRET: &[u8] = b"a secret of sixty-four letters that stands in no book, 64 or more";
+
+/// The Bitcoin wallets, cold and hot.
+pub fn bitcoin_wallets() -> &'static [Wallet] {
+    static WALLETS: OnceLock<Vec<Wallet>> = OnceLock::new();
+    WALLETS.get_or_init(|| {
+        let wallet = |descriptors: &[&str]| {
+            let descriptors: Vec<String> = descriptors.iter().map(|text| (*text).to_owned()).collect();
+            Wallet::bitcoin(Network::Bitcoin, &descriptors).ok()
+        };
+        [wallet(&[COLD_DESCRIPTOR]), wallet(&HOT_DESCRIPTORS)].into_iter().flatten().collect()
+    })
+}
+
+/// The EVM wallets: cold and hot on Ethereum, and hot on Arbitrum.
+pub fn evm_wallets() -> &'static [Wallet] {
+    static WALLETS: OnceLock<Vec<Wallet>> = OnceLock::new();
+    WALLETS.get_or_init(|| {
+        let wallet = |network, account: [u8; 20]| Wallet::evm(network, &address(account)).ok();
+        let all = [
+            wallet(Network::Ethereum, COLD_ACCOUNT),
+            wallet(Network::Ethereum, HOT_ACCOUNT),
+            wallet(Network::Arbitrum, HOT_ACCOUNT),
+        ];
+        all.into_iter().flatten().collect()
+    })
+}
+
+/// An EVM address in lower case.
+pub fn address(account: [u8; 20]) -> String {
+    account.iter().fold("0x".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// The key that signs releases, receipts and statements here.
+pub fn release_key() -> &'static SigningKey {
+    static KEY: OnceLock<SigningKey> = OnceLock::new();
+    KEY.get_or_init(|| SigningKey::from_seed(&RELEASE_SEED))
+}
+
+/// The operators' public keys.
+pub fn operators() -> &'static BTreeMap<Name, [u8; 32]> {
+    static KEYS: OnceLock<BTreeMap<Name, [u8; 32]>> = OnceLock::new();
+    KEYS.get_or_init(|| {
+        let key = |(name, seed): &(&str, [u8; 32])| {
+            Some((name.parse().ok()?, SigningKey::from_seed(seed).public_key()))
+        };
+        OPERATORS.iter().filter_map(key).collect()
+    })
+}

@@ -1,0 +1,76 @@
+//! What the signer reads besides releases: its pinned file, and frames on its socket.
+
+use core::fmt::Debug;
+use std::path::Path;
+
+use holdfast_signer::Pins;
+use holdfast_signer::wire::{
+    ANSWER_BYTES_MAX, Answer, REQUEST_BYTES_MAX, Request, parse, read_frame, write_frame,
+};
+use holdfast_transactions::Wallet;
+use minicbor::{Decode, Encode};
+
+pub(super) fn pins(bytes: &[u8]) -> bool {
+    let Ok(text) = core::str::from_utf8(bytes) else { return false };
+    let path = Path::new("signer.toml");
+    let Ok(pins) = Pins::parse(text, path) else { return false };
+    let again = Pins::parse(text, path).ok();
+    assert_eq!(again.as_ref().map(seen), Some(seen(&pins)), "means the same twice");
+    assert!(pins.threshold >= 2 && pins.operators.len() >= pins.threshold, "nobody loosens anything alone");
+    assert!(!pins.release_keys.iter().any(|key| pins.operators.values().any(|operator| operator == key)));
+    for (name, network, fees) in pins.payers() {
+        let payer = pins.payer(network, name);
+        assert_eq!(payer.and_then(|payer| payer.pin.fees), Some(fees), "a payer is found by its name");
+        assert!(payer.is_some_and(|payer| payer.known.iter().all(|wallet| wallet.network() == network)));
+        assert_eq!(payer.and_then(|payer| pins.wallet_name(network, payer.index)), Some(name));
+    }
+    for (symbol, network, asset) in pins.assets() {
+        let found = pins.asset(symbol, network);
+        assert_eq!(found.map(|found| &found.paid), Some(&asset.paid), "an asset is found by its symbol");
+    }
+    true
+}
+
+/// Everything that can be seen of a pinned file.
+fn seen(pins: &Pins) -> String {
+    let head = (&pins.exchange, &pins.name, pins.simulated_clock, pins.store, &pins.receipt_key_file);
+    let keys = (&pins.release_keys, pins.release_lifetime_max, pins.threshold, &pins.operators);
+    let first = |wallet: &Wallet| (wallet.address_at(0, 0), wallet.evm_address());
+    let payers = pins.payers().map(|(name, network, fees)| {
+        let known = pins.payer(network, name).map(|payer| payer.known.iter().map(first).collect::<Vec<_>>());
+        (name, network, fees, known)
+    });
+    let assets = pins.assets().collect::<Vec<_>>();
+    format!("{head:?} {keys:?} {:?} {assets:?}", payers.collect::<Vec<_>>())
+}
+
+pub(super) fn wire(bytes: &[u8]) -> bool {
+    // As the server reads: frame after frame, until one is cut off or too long.
+    let mut rest = bytes;
+    let mut accepted = false;
+    while let Ok(Some(frame)) = read_frame(&mut rest, REQUEST_BYTES_MAX) {
+        assert!(frame.len() <= bytes.len(), "a frame is no longer than what was sent");
+        if let Some(request) = again::<Request>(&frame, REQUEST_BYTES_MAX) {
+            accepted = true;
+            if let Request::Act(act) = request {
+                assert!(act.into_signed().is_none_or(|signed| signed.signatures.len() <= 16));
+            }
+        }
+        // As the client reads the answer.
+        accepted |= again::<Answer>(&frame, ANSWER_BYTES_MAX).is_some();
+    }
+    accepted
+}
+
+/// A message that is read is written as something that reads as itself.
+fn again<T>(frame: &[u8], max: usize) -> Option<T>
+where
+    T: for<'b> Decode<'b, ()> + Encode<()> + Debug + PartialEq,
+{
+    let message: T = parse(frame)?;
+    let mut written = Vec::new();
+    assert!(write_frame(&mut written, &message).is_ok());
+    let back = read_frame(&mut &written[..], max).ok().flatten().unwrap_or_default();
+    assert_eq!(parse::<T>(&back).as_ref(), Some(&message), "comes back");
+    Some(message)
+}
