@@ -3,11 +3,15 @@
 //! Each part is a module and prints a table. Nothing here is a test: no number of this crate fails a build.
 
 mod evaluator;
+mod house;
 mod http;
 mod instructions;
 mod pipeline;
 mod report;
+mod server;
+mod signer;
 mod size;
+mod transactions;
 mod world;
 
 use std::io::Write as _;
@@ -98,12 +102,14 @@ impl Options {
 /// A part's name and what measures it.
 type Part = (&'static str, fn(&Options) -> Result<Report, Failure>);
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 7] = [
     ("pipeline", pipeline::run),
     ("evaluator", evaluator::run),
     ("size", size::run),
     ("instructions", instructions::run),
     ("http", http::run),
+    ("signer", signer::run),
+    ("transactions", transactions::run),
 ];
 
 fn main() -> ExitCode {

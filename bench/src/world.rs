@@ -103,12 +103,13 @@ fn configuration() -> Result<Configuration, Failure> {
             asset("ETH", 18, Network::Ethereum, "hot-eth", 10u128.pow(28))?,
         ],
         wallets: vec![
-            WalletConfiguration { name: parsed("hot-btc")?, buckets: buckets(dollars) },
-            WalletConfiguration { name: parsed("hot-eth")?, buckets: buckets(dollars) },
+            WalletConfiguration { name: parsed("hot-btc")?, buckets: buckets(dollars), chains: None },
+            WalletConfiguration { name: parsed("hot-eth")?, buckets: buckets(dollars), chains: None },
         ],
         tiers: vec![tier("basic", 10_000)?, tier("full", 1_000_000)?],
         overall: buckets(dollars),
         parameters: Parameters::default(),
+        signers: None,
     })
 }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: builds what measures, in release, and runs it. What is measured and how is the business of
 //! `holdfast-bench`; its arguments pass through.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::error::Result;
@@ -8,28 +9,33 @@ use crate::metadata::Graph;
 use crate::shell::Shell;
 use crate::ui::Terminal;
 
-/// The part that needs the server, which takes longest to build.
-const SERVED: &str = "http";
+/// The parts that run other binaries than the bench's own, and whose.
+const SERVED: [(&str, &str); 4] = [
+    ("http", "holdfast-server"),
+    ("signer", "holdfast-signer"),
+    ("transactions", "holdfast-server"),
+    ("transactions", "holdfast-signer"),
+];
 
 /// Builds and runs the measurements that the arguments name, or all of them.
 pub fn bench(terminal: Terminal, arguments: &[String]) -> Result<()> {
     let shell = Shell::new()?;
     let graph = Graph::load(&shell)?;
     let mut build = vec!["cargo", "build", "--release", "--locked", "-p", "holdfast-bench"];
-    if needs_server(arguments) {
-        build.extend(["-p", "holdfast-server"]);
+    for package in served(arguments) {
+        build.extend(["-p", package]);
     }
     terminal.begin("build", &build.join(" "));
     shell.run(&build)?;
     let program = Path::new(&graph.target_directory).join("release/holdfast-bench").display().to_string();
-    terminal.begin("bench", "progress follows; --quick takes about a minute, everything about ten");
+    terminal.begin("bench", "progress follows; --quick takes about a minute, everything about fifteen");
     let line: Vec<&str> =
         [program.as_str()].into_iter().chain(arguments.iter().map(String::as_str)).collect();
     shell.run(&line)
 }
 
-/// True if the server is measured: it is named, or no part is.
-fn needs_server(arguments: &[String]) -> bool {
+/// The packages whose binaries are run: by the parts that are named, or by all if none is.
+fn served(arguments: &[String]) -> BTreeSet<&'static str> {
     let mut parts = Vec::new();
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
@@ -40,7 +46,8 @@ fn needs_server(arguments: &[String]) -> bool {
             part => parts.push(part),
         }
     }
-    parts.is_empty() || parts.contains(&SERVED)
+    let is_run = |part| parts.is_empty() || parts.contains(&part);
+    SERVED.into_iter().filter(|(part, _)| is_run(part)).map(|(_, package)| package).collect()
 }
 
 #[cfg(test)]
@@ -48,10 +55,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn builds_the_server_only_where_it_is_measured() {
-        let needs =
-            |line: &str| needs_server(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
-        assert!(needs("") && needs("--quick") && needs("--dir pipeline") && needs("size http"));
-        assert!(!needs("pipeline") && !needs("--json --dir http size"));
+    fn builds_other_binaries_only_where_they_are_run() {
+        let built = |line: &str| {
+            let line: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            served(&line).into_iter().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(built(""), "holdfast-server holdfast-signer");
+        assert_eq!(built("--quick"), "holdfast-server holdfast-signer");
+        assert_eq!(built("size http"), "holdfast-server");
+        assert_eq!(built("--dir pipeline signer"), "holdfast-signer");
+        assert_eq!(built("pipeline"), "");
+        assert_eq!(built("--json --dir http size"), "");
     }
 }
