@@ -1,8 +1,9 @@
 //! `cargo xtask demo`: Holdfast and the sample exchange under two policy packs side by side, an ordinary day, and the
-//! attack of May 2019. It builds, starts and ends processes and shows where to look; who the customers and attackers are
+//! attack of May 2019, with coins that move on a stand-in for the chains. It builds, starts and ends processes and shows where to look; who the customers and attackers are
 //! and what the table says is the player's business (`examples/exchange/src/drill`).
 
 mod process;
+mod purse;
 mod stack;
 
 use std::path::{Path, PathBuf};
@@ -18,7 +19,12 @@ use stack::{PACKS, Programs, Stack};
 /// Where the incident's addresses lie, if they are there.
 const INCIDENT: &str = "../shared/data/binance-hack-2019";
 /// The programs that are built.
-const PACKAGES: [&str; 2] = ["holdfast-server", "holdfast-example-exchange"];
+const PACKAGES: [&str; 3] = ["holdfast-server", "holdfast-signer", "holdfast-example-exchange"];
+/// What is started.
+const PROGRAMS: [&str; 6] =
+    ["holdfast", "holdfast-signer", "harbor", "harbor-chain", "harbor-wallet", "drill"];
+/// Releases that are verified at once.
+const VERIFIED_AT_ONCE: usize = 2;
 
 /// How time runs.
 #[derive(Clone, Copy, Debug)]
@@ -113,19 +119,21 @@ pub fn demo(terminal: Terminal, arguments: &[String]) -> Result<()> {
     let shell = Shell::new()?;
     let started = Instant::now();
     if options.build {
-        terminal.begin("build", "holdfast, harbor and the drill");
+        crate::install::compiler(&shell, terminal);
+        terminal.begin("build", &PROGRAMS.join(", "));
         let mut line = vec!["cargo", "build", "--locked", "--bins"];
         PACKAGES.iter().for_each(|package| line.extend(["--package", package]));
         shell.run(&line)?;
     }
     let built = started.elapsed();
     let programs = Programs { root: shell.root().to_owned(), folder: folder_of_programs()? };
-    for name in ["holdfast", "harbor", "drill"] {
+    for name in PROGRAMS {
         if !programs.path(name).is_file() {
             let advice = "leave out --no-build".to_owned();
             return Err(Error::Missing { program: programs.path(name).display().to_string(), advice });
         }
     }
+    process::end_all_on_signals()?;
     let mut show = Show::open(terminal, programs, &options)?;
     let holds = show.play()?;
     show.stop()?;
@@ -173,7 +181,9 @@ impl Show {
         ];
         let drill = numbers.into_iter().flat_map(|(name, number)| [name.to_owned(), number]).collect();
         let mut show = Self { terminal, programs, pace, drill, incident, stacks: Vec::new(), prices: None };
-        terminal.begin("prepare", "data directories, operators, tokens by two signatures, history, accounts");
+        let what =
+            "wallets, signers, data directories, operators, tokens by two signatures, history, accounts";
+        terminal.begin("prepare", what);
         let folder = show.programs.folder.parent().unwrap_or(Path::new(".")).join(if options.quick {
             "demo-quick"
         } else {
@@ -197,7 +207,8 @@ impl Show {
         line.extend(["prices".to_owned(), "--every-ms".to_owned(), every_ms.to_string()]);
         let line: Vec<&str> = line.iter().map(String::as_str).collect();
         let log = folder.join("prices.log");
-        self.prices = Some(Process::start("prices", &log, &self.programs.path("drill"), &line)?);
+        let program = self.programs.path("drill");
+        self.prices = Some(Process::start("prices", &log, folder, &program, &line)?);
         Ok(())
     }
 
@@ -209,12 +220,10 @@ impl Show {
 
     /// Lets the player do its part; true unless it says that a promise does not hold.
     fn drill(&self, words: &[&str]) -> Result<bool> {
-        let path = self.programs.path("drill");
-        let status = Command::new(&path)
-            .args(self.drill_line())
-            .args(words)
-            .status()
-            .map_err(|source| Error::File { path, source })?;
+        self.stacks.iter().try_for_each(Stack::alive)?;
+        let mut command = Command::new(self.programs.path("drill"));
+        command.args(self.drill_line()).args(words);
+        let status = Process::run("drill", command)?;
         match status.code() {
             Some(0) => Ok(true),
             Some(1) => Ok(false),
@@ -249,6 +258,10 @@ impl Show {
         self.terminal.begin("day", &what);
         self.all_again(pace.day_rate, Some(pace.day))?;
         self.drill(&["day", "--rate", &pace.day_rate.to_string()])?;
+        // Time stands nearly still, so that what is approved is paid before the attack.
+        self.all_again(1, None)?;
+        self.drill(&["settle"])?;
+        self.drill(&["refill"])?;
 
         let what = format!(
             "7 May 2019, 17:15:24 UTC, {} times as fast; Holdfast was ended and started again on the same journal",
@@ -265,6 +278,7 @@ impl Show {
         let [as_it_was, in_slices] = pace.longest_minutes;
         self.attack("attack", as_it_was)?;
         self.resume("attack.json", 1)?;
+        self.drill(&["refill"])?;
         self.terminal.begin(
             "slices",
             "21 other accounts, 3.4 BTC at a time and the next when that has gone: below every account's share",
@@ -272,6 +286,7 @@ impl Show {
         self.attack("slices", in_slices)?;
         self.resume("slices.json", 2)?;
         std::thread::sleep(Duration::from_secs(u64::from(SETTLE_MINUTES * 60 / pace.attack_rate) + 1));
+        self.drill(&["settle"])?;
         self.drill(&["report"])
     }
 
@@ -298,27 +313,61 @@ impl Show {
         Ok(())
     }
 
-    /// Decides every record again and verifies both journals; true if all is well.
+    /// Verifies the release of every transaction, decides every record again and verifies both journals; true if all is
+    /// well.
     fn check(&self) -> Result<bool> {
-        self.terminal.begin("check", "holdfast replay, holdfast journal verify");
+        self.terminal.begin("check", "holdfast-signer verify, holdfast replay, holdfast journal verify");
         let mut all_well = true;
         for stack in &self.stacks {
+            all_well &= self.verify(stack);
             for words in [&["replay"][..], &["journal", "verify"]] {
                 let (well, said) = stack.check(words)?;
-                let name = format!("{} {}:", stack.pack.name, words.join(" "));
-                self.terminal.result(&format!("  {name:<28} {said}"));
+                let name = format!("{} holdfast {}:", stack.pack.name, words.join(" "));
+                self.terminal.result(&format!("  {name:<38} {said}"));
                 all_well &= well;
             }
         }
         Ok(all_well)
     }
 
-    /// Ends everything but Harbor.
+    /// Has the release of every transaction that moved coins checked, offline.
+    fn verify(&self, stack: &Stack) -> bool {
+        let moved = moved(stack);
+        let share = moved.len().div_ceil(VERIFIED_AT_ONCE).max(1);
+        let wrong: Vec<String> = std::thread::scope(|scope| {
+            let threads: Vec<_> = moved
+                .chunks(share)
+                .map(|part| {
+                    scope.spawn(|| {
+                        part.iter().filter_map(|id| stack.purse.verify(id).err()).collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            let ended = threads.into_iter().map(|thread| thread.join());
+            ended.flat_map(|found| found.unwrap_or_else(|_| vec!["a thread failed".to_owned()])).collect()
+        });
+        let name = format!("{} holdfast-signer verify:", stack.pack.name);
+        let (all, well) = (moved.len(), moved.len().saturating_sub(wrong.len()));
+        self.terminal.result(&format!(
+            "  {name:<38} {well} of {all} transactions that moved coins have a release that verifies offline"
+        ));
+        if let Some(first) = wrong.first() {
+            self.terminal.result(&format!("  {first}"));
+        }
+        all > 0 && wrong.is_empty()
+    }
+
+    /// Ends everything that would write, but Harbor and the chain.
     fn stop(&mut self) -> Result<()> {
+        self.stacks.iter().try_for_each(Stack::alive)?;
         if let Some(mut prices) = self.prices.take() {
             prices.stop()?;
         }
-        self.stacks.iter_mut().try_for_each(Stack::stop_holdfast)
+        for stack in &mut self.stacks {
+            stack.purse.stop_paying()?;
+            stack.stop_holdfast()?;
+        }
+        Ok(())
     }
 
     /// Starts the judged pack's servers again at the pace of this machine's clock and waits until they are ended,
@@ -334,6 +383,7 @@ impl Show {
         }
         self.stacks.clear();
         last.serve(1, ATTACK)?;
+        last.purse.start_paying()?;
         let folder = last.folder.clone();
         self.stacks.push(last);
         self.feed(30_000, &folder)?;
@@ -357,15 +407,38 @@ impl Show {
         say(&format!(
             "  sqlite3 {data}/views.db \"select status, count(*) from withdrawals group by status\""
         ));
-        say(&format!("  log: {}", stack.log().display()));
+        let signer = self.programs.path("holdfast-signer");
+        let (signer, pins) = (signer.display(), stack.purse.pins());
+        let pins = pins.display();
+        if let Some(id) = moved(stack).last() {
+            let kept = stack.purse.kept().join(id);
+            let kept = kept.display();
+            say(&format!("  {signer} verify {kept}.release {kept}.unsigned --pins {pins}"));
+        }
+        if !runs {
+            let store = stack.purse.store_file();
+            say(&format!("  {signer} status --pins {pins} --store {}", store.display()));
+        }
+        say(&format!("  logs, one for each process: {}", stack.folder.join("*.log").display()));
         if runs {
+            say(&format!("  {signer} status --socket {}", stack.purse.signer_socket().display()));
+            say(&format!("  curl {}/bitcoin/paid", stack.purse.chain_url()));
             for path in ["/v1/cases?open=true", "/v1/withdrawals?status=held", "/v1/buckets", "/v1/policy"] {
                 say(&format!("  curl -H 'Authorization: Bearer {token}' '{url}{path}'"));
             }
             say(&format!("  {url}/health and {url}/openapi.json need no token"));
-            say("\nHoldfast and Harbor go on, at the pace of this machine's clock. Ctrl-C ends them.");
+            say(
+                "\nHoldfast, Harbor, its wallet and the chain go on, at the pace of this machine's clock. Ctrl-C ends them.",
+            );
         }
     }
+}
+
+/// The transactions that moved coins, as the player read them from the chain.
+fn moved(stack: &Stack) -> Vec<String> {
+    let moved = stack.result("moved.json");
+    let ids = moved.as_array().into_iter().flatten();
+    ids.filter_map(|id| id.as_str().map(ToOwned::to_owned)).collect()
 }
 
 #[cfg(test)]

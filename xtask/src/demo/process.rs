@@ -1,58 +1,150 @@
-//! Servers as child processes: started with a log file of their own, asked whether they are ready, ended gracefully.
-//! None outlives what holds it.
+//! Programs as child processes: started with a log file of their own, asked whether they are ready, ended gracefully.
+//! None outlives what holds it, nor this process if it is told to end.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use crate::error::{Error, Result};
 
 /// How long a server may take to answer, and to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// What a shell gives a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+
+type Shared = Arc<Mutex<Child>>;
+
+/// Everything that was started, for the moment in which this process is told to end.
+static STARTED: Mutex<Vec<Weak<Mutex<Child>>>> = Mutex::new(Vec::new());
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // A thread that panicked cannot have left a list or a child half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From now on, Ctrl-C and its like end every process that was started, and then this one.
+pub(super) fn end_all_on_signals() -> Result<()> {
+    let signals = Signals::new([SIGHUP, SIGINT, SIGTERM]);
+    let mut signals = signals.map_err(|source| Error::File { path: "signals".into(), source })?;
+    std::thread::spawn(move || {
+        if signals.forever().next().is_some() {
+            // Held to the end: nothing is started any more.
+            let started = locked(&STARTED);
+            let children: Vec<Shared> = started.iter().filter_map(Weak::upgrade).collect();
+            children.iter().for_each(|child| tell(child));
+            let asked = Instant::now();
+            while children.iter().any(runs) && asked.elapsed() < PATIENCE {
+                std::thread::sleep(LOOK_EVERY);
+            }
+            for child in &children {
+                drop(locked(child).kill());
+            }
+            std::process::exit(INTERRUPTED);
+        }
+    });
+    Ok(())
+}
+
+fn runs(child: &Shared) -> bool {
+    locked(child).try_wait().is_ok_and(|status| status.is_none())
+}
+
+/// Asks a child to end.
+fn tell(child: &Shared) {
+    let mut child = locked(child);
+    if child.try_wait().is_ok_and(|status| status.is_some()) {
+        return;
+    }
+    // The standard library only knows the signal that cannot be caught.
+    let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).stderr(Stdio::null()).status();
+    if !told.is_ok_and(|status| status.success()) {
+        drop(child.kill());
+    }
+}
 
 /// A child process with its log.
 #[derive(Debug)]
 pub(super) struct Process {
     name: String,
     log: PathBuf,
-    child: Child,
+    child: Shared,
 }
 
 impl Process {
-    /// Starts a program; what it says goes to `log`, behind what an earlier one said there.
-    pub(super) fn start(name: &str, log: &Path, program: &Path, arguments: &[&str]) -> Result<Self> {
+    /// Starts a program in a folder; what it says goes to `log`, behind what an earlier one said there.
+    pub(super) fn start(
+        name: &str,
+        log: &Path,
+        folder: &Path,
+        program: &Path,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let file = |source| Error::File { path: log.to_owned(), source };
         let out = File::options().create(true).append(true).open(log).map_err(file)?;
         let again = out.try_clone().map_err(file)?;
-        let child = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(again)
-            .stderr(out)
-            .spawn()
-            .map_err(|source| Error::File { path: program.to_owned(), source })?;
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(folder).stdin(Stdio::null()).stdout(again).stderr(out);
+        Self::spawn(name, log, command)
+    }
+
+    fn spawn(name: &str, log: &Path, mut command: Command) -> Result<Self> {
+        let mut started = locked(&STARTED);
+        let program = PathBuf::from(command.get_program());
+        let child = command.spawn().map_err(|source| Error::File { path: program, source })?;
+        let child = Arc::new(Mutex::new(child));
+        started.retain(|child| child.strong_count() > 0);
+        started.push(Arc::downgrade(&child));
         Ok(Self { name: name.to_owned(), log: log.to_owned(), child })
+    }
+
+    /// Runs a program to its end; it speaks for itself.
+    pub(super) fn run(name: &str, command: Command) -> Result<ExitStatus> {
+        Self::spawn(name, Path::new(name), command)?.wait()
     }
 
     /// Waits until `path` answers at `port`, and gives the answer's body.
     pub(super) fn ready(&mut self, port: u16, path: &str) -> Result<String> {
+        self.until(|| get(port, path))
+    }
+
+    /// Waits until somebody listens on a Unix socket.
+    pub(super) fn listens(&mut self, socket: &Path) -> Result<()> {
+        self.until(|| UnixStream::connect(socket).ok()).map(drop)
+    }
+
+    /// Waits until a line of its log has these words.
+    pub(super) fn says(&mut self, words: &str) -> Result<()> {
+        let log = self.log.clone();
+        self.until(|| std::fs::read_to_string(&log).ok().filter(|text| text.contains(words))).map(drop)
+    }
+
+    fn until<T>(&mut self, mut look: impl FnMut() -> Option<T>) -> Result<T> {
         let started = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait().ok().flatten() {
-                return Err(self.failed(&format!("ended at once ({status})")));
-            }
-            if let Some(body) = get(port, path) {
-                return Ok(body);
+            self.alive()?;
+            if let Some(found) = look() {
+                return Ok(found);
             }
             if started.elapsed() > PATIENCE {
                 return Err(self.failed("does not answer"));
             }
             std::thread::sleep(LOOK_EVERY);
         }
+    }
+
+    /// An error with its last words if it has ended.
+    pub(super) fn alive(&self) -> Result<()> {
+        let status = locked(&self.child).try_wait().ok().flatten();
+        status.map_or(Ok(()), |status| Err(self.failed(&format!("ended ({status})"))))
     }
 
     fn failed(&self, what: &str) -> Error {
@@ -67,17 +159,14 @@ impl Process {
 
     /// Asks it to end and waits until it has.
     pub(super) fn stop(&mut self) -> Result<()> {
-        let id = self.child.id().to_string();
-        // The standard library only knows the signal that cannot be caught.
-        let told = Command::new("kill").args(["-TERM", &id]).stderr(Stdio::null()).status();
-        if !told.is_ok_and(|status| status.success()) {
-            drop(self.child.kill());
-        }
+        tell(&self.child);
         let started = Instant::now();
-        while self.child.try_wait().ok().flatten().is_none() {
+        while runs(&self.child) {
             if started.elapsed() > PATIENCE {
-                drop(self.child.kill());
-                drop(self.child.wait());
+                let mut child = locked(&self.child);
+                drop(child.kill());
+                drop(child.wait());
+                drop(child);
                 return Err(self.failed("did not end when asked to"));
             }
             std::thread::sleep(LOOK_EVERY);
@@ -87,15 +176,19 @@ impl Process {
 
     /// Waits until it ends by itself.
     pub(super) fn wait(&mut self) -> Result<ExitStatus> {
-        self.child.wait().map_err(|source| Error::File { path: self.log.clone(), source })
+        loop {
+            let status = locked(&self.child).try_wait();
+            match status.map_err(|source| Error::File { path: self.log.clone(), source })? {
+                Some(status) => return Ok(status),
+                None => std::thread::sleep(LOOK_EVERY),
+            }
+        }
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if self.child.try_wait().ok().flatten().is_none() {
-            drop(self.stop());
-        }
+        drop(self.stop());
     }
 }
 
@@ -128,8 +221,10 @@ mod tests {
     #[test]
     fn a_server_that_ends_at_once_is_told_with_its_last_words() {
         let log = std::env::temp_dir().join(format!("holdfast-demo-{}.log", std::process::id()));
+        let program = Path::new("/bin/sh");
         let mut process =
-            Process::start("a server", &log, Path::new("/bin/sh"), &["-c", "echo no port; exit 3"]).unwrap();
+            Process::start("a server", &log, Path::new("/"), program, &["-c", "echo no port; exit 3"])
+                .unwrap();
         let port = free_port().unwrap();
         let error = process.ready(port, "/").unwrap_err().to_string();
         assert!(error.contains("a server") && error.contains("no port"), "{error}");
@@ -138,10 +233,13 @@ mod tests {
 
     #[test]
     fn a_process_ends_when_asked_to() {
+        let sleep = Path::new("/bin/sleep");
         let mut process =
-            Process::start("sleep", Path::new("/dev/null"), Path::new("/bin/sleep"), &["60"]).unwrap();
+            Process::start("sleep", Path::new("/dev/null"), Path::new("/"), sleep, &["60"]).unwrap();
+        process.alive().unwrap();
         let started = Instant::now();
         process.stop().unwrap();
         assert!(started.elapsed() < Duration::from_secs(30));
+        assert!(process.alive().unwrap_err().to_string().contains("ended"));
     }
 }

@@ -14,7 +14,7 @@ use holdfast_values::{Timestamp, time};
 use crate::drill::attack::{Kind, Terms};
 use crate::drill::client::{Client, Stack};
 use crate::drill::plan::{Plan, Size};
-use crate::drill::{attack, open, play, prices, report};
+use crate::drill::{attack, open, paid, play, prices, report};
 
 /// Customers and attackers for a demonstration, over HTTP.
 #[derive(Parser)]
@@ -50,7 +50,7 @@ enum Part {
         #[arg(long)]
         out: PathBuf,
     },
-    /// Make accounts, balances, sessions and keys at Harbor.
+    /// Make accounts, balances, sessions and keys at Harbor, and give the wallets their coins.
     Open,
     /// Report prices until ended.
     Prices {
@@ -68,6 +68,10 @@ enum Part {
     Attack(AttackArguments),
     /// Play it in slices that fit the buckets.
     Slices(AttackArguments),
+    /// Wait until what is approved is paid.
+    Settle,
+    /// Fill the hot wallet up to what it began with.
+    Refill,
     /// Print the table; ends with 1 if a promise does not hold.
     Report,
 }
@@ -127,6 +131,8 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         Part::Day { rate } => play::day(&clients, &plan, arguments.hours, *rate)?,
         Part::Attack(terms) => attack(&clients, &plan, Kind::AsItWas, terms)?,
         Part::Slices(terms) => attack(&clients, &plan, Kind::InSlices, terms)?,
+        Part::Settle => paid::settle(&clients)?,
+        Part::Refill => clients.iter().try_for_each(paid::refill)?,
         Part::Report => {
             let (table, failed) = report::report(&clients, &plan)?;
             let _unseen = std::io::stdout().lock().write_all(table.as_bytes());

@@ -69,13 +69,13 @@ pub(crate) struct Bound {
     pub(crate) approved: Cell,
 }
 
-/// What came of an attack, as of the halt or its end.
+/// What came of an attack, as of the halt; of one that nobody halted, as it stands when somebody looks.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Attack {
     /// The addresses are those of the incident.
     pub(crate) real_addresses: bool,
     pub(crate) tally: Tally,
-    /// Seconds from its beginning to the halt or the end.
+    /// Seconds from its beginning to the halt, or to the look.
     pub(crate) seconds: u64,
     pub(crate) halted: bool,
     /// The first step-up, hold or denial.
@@ -84,6 +84,10 @@ pub(crate) struct Attack {
     pub(crate) queued: Option<Notice>,
     pub(crate) bounds: Vec<Bound>,
     pub(crate) played: Played,
+    /// When it began.
+    pub(crate) at: String,
+    /// Where the attackers want it.
+    pub(crate) addresses: Vec<String>,
 }
 
 /// An attack under way.
@@ -128,6 +132,14 @@ impl Kind {
         match self {
             Self::AsItWas => at,
             Self::InSlices => at.plus(65 * time::MINUTE),
+        }
+    }
+
+    /// The accounts that the attackers are in.
+    pub(crate) fn victims(self, plan: &Plan) -> &[Victim] {
+        match self {
+            Self::AsItWas => &plan.victims,
+            Self::InSlices => &plan.more_victims,
         }
     }
 
@@ -177,7 +189,7 @@ fn one(
     (clock, counter): (Clock, Arc<Counter>),
     data: Option<&std::path::Path>,
 ) -> Result<(), String> {
-    let victims = if kind == Kind::AsItWas { &plan.victims } else { &plan.more_victims };
+    let victims = kind.victims(plan);
     clock.sleep_until(kind.at());
     let scene = Scene {
         client,
@@ -192,17 +204,33 @@ fn one(
         played: Mutex::default(),
     };
     let (outputs, real_addresses) = incident::outputs(data);
+    let targets = match kind {
+        Kind::AsItWas => outputs.iter().map(|output| output.address.clone()).collect(),
+        Kind::InSlices => own_addresses(victims.len()),
+    };
     let (halted, end) = std::thread::scope(|scope| {
         scope.spawn(|| scene.meanwhile(kind));
         match kind {
             Kind::AsItWas => scope.spawn(|| scene.as_it_was(&outputs)),
-            Kind::InSlices => scope.spawn(|| scene.in_slices()),
+            Kind::InSlices => scope.spawn(|| scene.in_slices(&targets)),
         };
         let ended = scene.watch();
         scene.stop.store(true, Ordering::Relaxed);
         ended
     })?;
-    let attack = scene.found(halted, end, real_addresses)?;
+    let mut attack = Attack {
+        real_addresses,
+        tally: Tally::default(),
+        seconds: 0,
+        halted,
+        alarm: None,
+        queued: None,
+        bounds: Vec::new(),
+        played: core::mem::take(&mut *scene.played()),
+        at: scene.start.to_string(),
+        addresses: targets,
+    };
+    attack.count(client, victims, end)?;
     if attack.halted {
         // What else the analyst does: what is still under way in these accounts goes to a person.
         for victim in victims {
@@ -250,11 +278,9 @@ impl Scene<'_> {
 
     /// Every account asks for one slice after the other, to an address of its own, until it is over. Not for the next
     /// one while one waits: what an account has asked for on one day counts against all of it.
-    fn in_slices(&self) {
-        let mut draw = Draw::new(2_019, "slices");
-        let targets: Vec<String> = self.victims.iter().map(|_| plan::bitcoin_address(&mut draw)).collect();
+    fn in_slices(&self, targets: &[String]) {
         std::thread::scope(|scope| {
-            for (place, (victim, target)) in self.victims.iter().zip(&targets).enumerate() {
+            for (place, (victim, target)) in self.victims.iter().zip(targets).enumerate() {
                 let stagger = u64::try_from(place).unwrap_or(0).saturating_mul(2 * time::SECOND);
                 scope.spawn(move || {
                     let mut at = self.start.plus(stagger);
@@ -309,11 +335,6 @@ impl Scene<'_> {
         }
     }
 
-    fn is_attack(&self, row: &Value) -> bool {
-        let account = text(row, "account");
-        self.victims.iter().any(|victim| victim.account == account) && !measure::is_stale(row)
-    }
-
     /// The analyst: waits for the first alarm, then as long as it takes, then halts. Whether it came to that, and when
     /// it was over.
     fn watch(&self) -> Result<(bool, Timestamp), String> {
@@ -326,7 +347,7 @@ impl Scene<'_> {
             let rows = page.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
             let alarm = rows
                 .iter()
-                .filter(|row| self.is_attack(row) && is_alarm(text(row, "outcome")))
+                .filter(|row| is_attack(self.victims, row) && is_alarm(text(row, "outcome")))
                 .map(|row| measure::instant(row, "decided_at"))
                 .min();
             match alarm {
@@ -338,17 +359,25 @@ impl Scene<'_> {
         self.client.holdfast("POST", "/v1/halts", Some(&json!({ "scope": "overall" })))?;
         Ok((true, self.clock.now()))
     }
+}
 
-    fn found(&self, halted: bool, end: Timestamp, real_addresses: bool) -> Result<Attack, String> {
+impl Attack {
+    /// Counts what it came to by `end`, from Holdfast's lists.
+    pub(crate) fn count(
+        &mut self,
+        client: &Client,
+        victims: &[Victim],
+        end: Timestamp,
+    ) -> Result<(), String> {
+        let start = Timestamp::parse(&self.at).map_err(|error| error.to_string())?;
         let rows: Vec<Value> =
-            self.client.withdrawals()?.into_iter().filter(|row| self.is_attack(row)).collect();
+            client.withdrawals()?.into_iter().filter(|row| is_attack(victims, row)).collect();
         let mut tally = Tally::default();
-        let seconds = end.since(self.start) / time::SECOND;
         let mut notices = [None, None];
         let mut approvals = Vec::new();
         for row in &rows {
-            let decisions = self.client.decisions(text(row, "id"))?;
-            // What was approved once is gone, even if a halt takes it back later: a wallet sends within seconds.
+            let decisions = client.decisions(text(row, "id"))?;
+            // What was approved once counts, even if a halt took it back: a wallet sends within seconds.
             let approval = decisions.iter().find(|decision| text(decision, "status") == "approved");
             tally.add_as(row, approval.map_or(text(row, "status"), |_| "approved"));
             approvals
@@ -366,45 +395,57 @@ impl Scene<'_> {
         }
         let [alarm, queued] = notices.map(|notice| {
             notice.map(|(decision, codes)| Notice {
-                seconds: measure::instant(&decision, "at").since(self.start) / time::SECOND,
+                seconds: measure::instant(&decision, "at").since(start) / time::SECOND,
                 asked: count(rows.iter().filter(|row| sequence(row) <= sequence(&decision))),
                 outcome: text(&decision, "outcome").to_owned(),
                 codes,
                 withdrawal: text(&decision, "withdrawal").to_owned(),
             })
         });
-        let played = core::mem::take(&mut *self.played());
-        let bounds = self.bounds(&approvals, seconds)?;
-        Ok(Attack { real_addresses, tally, seconds, halted, alarm, queued, bounds, played })
+        self.seconds = end.since(start) / time::SECOND;
+        self.bounds = bounds(client, &approvals, self.seconds)?;
+        (self.tally, self.alarm, self.queued) = (tally, alarm, queued);
+        Ok(())
     }
+}
 
-    /// What the buckets allow from the beginning to the end, and what was taken, by class.
-    fn bounds(&self, approvals: &[(String, u64)], seconds: u64) -> Result<Vec<Bound>, String> {
-        let buckets = self.client.holdfast("GET", "/v1/buckets", None)?;
-        let assets = buckets.get("assets").and_then(Value::as_array);
-        let bitcoin = assets.into_iter().flatten().find(|asset| text(asset, "name") == "BTC");
-        let classes = bitcoin.and_then(|asset| asset.get("buckets")).and_then(Value::as_array);
-        let bound = |bucket: &Value| {
-            let sats = |key: &str| {
-                let amount = Amount::parse(text(bucket, key), 8).map(Amount::base_units);
-                amount.ok().and_then(|sats| u64::try_from(sats).ok())
-            };
-            let (size, refill_per_hour) = (sats("size")?, sats("refill_per_hour")?);
-            let refilled = u128::from(refill_per_hour).saturating_mul(seconds.into()).div_ceil(3_600);
-            let class = text(bucket, "class").to_owned();
-            let mut approved = Cell::default();
-            approvals.iter().filter(|(of, _)| *of == class).for_each(|(_, sats)| approved.add(*sats));
-            Some(Bound {
-                class,
-                size,
-                refill_per_hour,
-                allowed: size.saturating_add(u64::try_from(refilled).unwrap_or(u64::MAX)),
-                approved,
-            })
+fn is_attack(victims: &[Victim], row: &Value) -> bool {
+    let account = text(row, "account");
+    victims.iter().any(|victim| victim.account == account) && !measure::is_stale(row)
+}
+
+/// What the buckets allow from the beginning to the end, and what was taken, by class.
+fn bounds(client: &Client, approvals: &[(String, u64)], seconds: u64) -> Result<Vec<Bound>, String> {
+    let buckets = client.holdfast("GET", "/v1/buckets", None)?;
+    let assets = buckets.get("assets").and_then(Value::as_array);
+    let bitcoin = assets.into_iter().flatten().find(|asset| text(asset, "name") == "BTC");
+    let classes = bitcoin.and_then(|asset| asset.get("buckets")).and_then(Value::as_array);
+    let bound = |bucket: &Value| {
+        let sats = |key: &str| {
+            let amount = Amount::parse(text(bucket, key), 8).map(Amount::base_units);
+            amount.ok().and_then(|sats| u64::try_from(sats).ok())
         };
-        let bounds: Option<Vec<Bound>> = classes.into_iter().flatten().map(bound).collect();
-        bounds.filter(|bounds| bounds.len() == 3).ok_or_else(|| "the buckets of BTC do not read".to_owned())
-    }
+        let (size, refill_per_hour) = (sats("size")?, sats("refill_per_hour")?);
+        let refilled = u128::from(refill_per_hour).saturating_mul(seconds.into()).div_ceil(3_600);
+        let class = text(bucket, "class").to_owned();
+        let mut approved = Cell::default();
+        approvals.iter().filter(|(of, _)| *of == class).for_each(|(_, sats)| approved.add(*sats));
+        Some(Bound {
+            class,
+            size,
+            refill_per_hour,
+            allowed: size.saturating_add(u64::try_from(refilled).unwrap_or(u64::MAX)),
+            approved,
+        })
+    };
+    let bounds: Option<Vec<Bound>> = classes.into_iter().flatten().map(bound).collect();
+    bounds.filter(|bounds| bounds.len() == 3).ok_or_else(|| "the buckets of BTC do not read".to_owned())
+}
+
+/// An address of the attackers' own for each account, never seen before.
+fn own_addresses(count: usize) -> Vec<String> {
+    let mut draw = Draw::new(2_019, "slices");
+    (0..count).map(|_| plan::bitcoin_address(&mut draw)).collect()
 }
 
 fn amount(output: &Output) -> String {

@@ -36,6 +36,16 @@ pub(crate) struct Stack {
     prices_token: String,
     /// Where the drill keeps what it found.
     pub(crate) results: std::path::PathBuf,
+    /// Where the chain's stand-in is controlled, and shows its book.
+    chain: String,
+    /// The hot wallets: of Bitcoin, and the account on Ethereum; the token's contract there.
+    pub(crate) descriptors: Vec<String>,
+    pub(crate) account: String,
+    pub(crate) usdt: String,
+    /// The signer's bucket of bitcoin for whatever it has only Holdfast's word for; refilled by as much every hour.
+    pub(crate) signer_btc: String,
+    /// Where the wallet keeps releases and transactions.
+    pub(crate) kept: std::path::PathBuf,
 }
 
 impl Stack {
@@ -164,6 +174,11 @@ impl Client {
             Ok(answer) => Ok(well(answer)),
             Err(error) => Err(error),
         })?
+    }
+
+    /// Asks the chain's stand-in.
+    pub(crate) fn chain(&self, network: &str, what: &str, body: &Value) -> Result<Value, String> {
+        well(self.call("POST", &format!("{}/{network}/{what}", self.stack.chain), &[], Some(body))?)
     }
 
     /// Reports prices.

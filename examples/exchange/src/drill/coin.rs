@@ -51,6 +51,15 @@ impl Coin {
         }
     }
 
+    /// How many decimals its network counts with.
+    pub(crate) const fn decimals(self) -> u8 {
+        match self {
+            Self::Btc => 8,
+            Self::Eth => 18,
+            Self::Usdt => 6,
+        }
+    }
+
     /// How many decimals customers type.
     const fn typed_decimals(self) -> u8 {
         match self {

@@ -111,20 +111,21 @@ pub(crate) fn delay(row: &Value) -> Option<u64> {
     (tally.approved.count == 1).then_some(span / time::SECOND)
 }
 
-type Key = (String, String, String, u128);
+/// Asset, address and amount, each in one spelling.
+pub(crate) type Key = (String, String, u128);
 
-fn key(account: &str, asset: &str, address: &str, amount: &str) -> Key {
+pub(crate) fn key(asset: &str, address: &str, amount: &str) -> Key {
     // Of all assets here none has more than 18 decimals.
     let amount = Amount::parse(amount, 18).map(Amount::base_units).unwrap_or(0);
-    (account.to_owned(), asset.to_owned(), address.to_ascii_lowercase(), amount)
+    (asset.to_owned(), address.to_ascii_lowercase(), amount)
 }
 
 /// The row of each planned withdrawal.
 pub(crate) fn match_rows<'r>(plan: &Plan, part: &[Planned], rows: &'r [Value]) -> Vec<Option<&'r Value>> {
-    let mut by_key: BTreeMap<Key, Vec<&Value>> = BTreeMap::new();
+    let mut by_key: BTreeMap<(&str, Key), Vec<&Value>> = BTreeMap::new();
     for row in rows.iter().rev() {
-        let key = key(text(row, "account"), text(row, "asset"), text(row, "address"), text(row, "amount"));
-        let known = by_key.entry(key).or_default();
+        let key = key(text(row, "asset"), text(row, "address"), text(row, "amount"));
+        let known = by_key.entry((text(row, "account"), key)).or_default();
         // What was signed again counts once, as it ended.
         if !is_stale(row) {
             known.push(row);
@@ -133,8 +134,8 @@ pub(crate) fn match_rows<'r>(plan: &Plan, part: &[Planned], rows: &'r [Value]) -
     part.iter()
         .map(|planned| {
             let account = plan.customers.get(planned.customer)?.account.as_str();
-            let key = key(account, planned.coin.symbol(), &planned.address, &planned.amount);
-            by_key.get_mut(&key)?.pop()
+            let key = key(planned.coin.symbol(), &planned.address, &planned.amount);
+            by_key.get_mut(&(account, key))?.pop()
         })
         .collect()
 }

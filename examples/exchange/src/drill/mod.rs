@@ -1,10 +1,11 @@
 //! The player of the demonstration: ordinary customers and attackers, who reach Harbor over HTTP as anybody does, and
 //! the staff who watch Holdfast. It decides nothing and knows no more than they would; what came of it is read from
-//! Holdfast's own lists. `cargo xtask demo` starts the servers and calls this.
+//! Holdfast's own lists, and what really moved from the chain's. `cargo xtask demo` starts the servers and calls this.
 //!
 //! - `draw`, `coin`, `incident`, `plan`: who there is and what they will ask for, from a seed.
 //! - `client`: over HTTP. `open`: everybody gets in. `prices`: the market.
 //! - `play`: the ordinary day. `attack`: the two attacks and the analyst.
+//! - `paid`: the coins that the wallets begin with, and where they went.
 //! - `measure`, `report`: what Holdfast says came of it, as a table and as conditions.
 
 pub(crate) mod attack;
@@ -14,6 +15,7 @@ pub(crate) mod draw;
 pub(crate) mod incident;
 pub(crate) mod measure;
 pub(crate) mod open;
+pub(crate) mod paid;
 pub(crate) mod plan;
 pub(crate) mod play;
 pub(crate) mod prices;

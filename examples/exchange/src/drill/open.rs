@@ -1,4 +1,4 @@
-//! Before the day: everybody who will come gets an account at Harbor, money, a way in. Harbor forgets at its end; that
+//! Before the day: everybody who will come gets an account at Harbor, money, a way in; the wallets get their coins. Harbor forgets at its end; that
 //! these accounts have a history, Holdfast knows from the import.
 
 use std::collections::BTreeMap;
@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 
 use super::client::{Access, Client, text};
+use super::paid;
 use super::plan::{Channel, Plan};
 
 /// How many accounts are made at once.
@@ -49,6 +50,7 @@ pub(crate) fn open(client: &Client, plan: &Plan) -> Result<(), String> {
         }
     });
     let made = made.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)?;
+    paid::fund(client)?;
     let text = serde_json::to_string(&made).map_err(|error| error.to_string())?;
     write(&client.stack.results.join(FILE), &text)
 }

@@ -36,6 +36,11 @@ pub(crate) struct Progress {
     thread: Option<JoinHandle<()>>,
 }
 
+/// A line for whoever looks.
+pub(crate) fn say(text: &str) {
+    let _unseen = writeln!(io::stderr(), "    {text}");
+}
+
 impl Progress {
     pub(crate) fn show(
         what: &'static str,

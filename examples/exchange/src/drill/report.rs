@@ -1,12 +1,14 @@
 //! The table, and whether what was promised holds.
 
-use holdfast_values::time;
+use holdfast_values::{Timestamp, time};
+use serde_json::Value;
 
 use super::attack::{Attack, Kind, Notice};
 use super::client::{Client, text};
 use super::coin::{btc, thousands};
 use super::incident;
 use super::measure::{self, Cell, Delays, Tally};
+use super::paid::{self, Book, Matched};
 use super::plan::Plan;
 use super::play::Day;
 
@@ -16,6 +18,10 @@ const WITHOUT_PERSON_PERMILLE: u64 = 970;
 const MEDIAN_SECONDS_MAX: u64 = 600;
 /// The pack that is judged; the other is there to compare.
 const JUDGED: &str = "baseline";
+/// Of what was stolen in 2019, so many of a thousand must be gone under the other: else there was nothing to stop.
+const GONE_PERMILLE: u64 = 900;
+/// Of what ordinary customers were approved, so many of a thousand must have moved.
+const MOVED_PERMILLE: u64 = 970;
 
 /// What is known of one pack.
 struct Found {
@@ -28,6 +34,19 @@ struct Found {
     meanwhile: Tally,
     meanwhile_delays: Delays,
     unheard: u64,
+    moved: Moved,
+}
+
+/// What moved on the chain, by the columns of the table.
+struct Moved {
+    columns: [Cell; 5],
+    /// What the signer's bucket allows in each of the two attacks.
+    allowed: [u64; 2],
+    outputs: usize,
+    unexplained: usize,
+    /// Transactions, and for how many of them the wallet kept the release and the bytes.
+    transactions: usize,
+    kept: usize,
 }
 
 /// Prints the table; the conditions that failed, if any did.
@@ -51,6 +70,8 @@ pub(crate) fn report(clients: &[Client], plan: &Plan) -> Result<(String, Vec<Str
 
 impl Found {
     fn read(client: &Client, plan: &Plan) -> Result<Self, String> {
+        // The chain first: whatever it shows was released before, and stands in the list that is read after it.
+        let book = Book::read(client)?;
         let rows = client.withdrawals()?;
         let mut meanwhile = Tally::default();
         let (mut unheard, mut delays) = (0u64, Vec::new());
@@ -71,12 +92,24 @@ impl Found {
                 }
             }
         }
+        let health = client.holdfast("GET", "/health", None)?;
+        let now = Timestamp::parse(text(&health, "time")).map_err(|error| error.to_string())?;
+        let read = |kind: Kind| {
+            let mut attack: Attack = measure::kept(client, kind.file())?;
+            if !attack.halted {
+                // It goes on: what waited for its bucket goes when that has refilled.
+                attack.count(client, kind.victims(plan), now)?;
+            }
+            Ok::<_, String>(attack)
+        };
+        let (attack, slices) = (read(Kind::AsItWas)?, read(Kind::InSlices)?);
         Ok(Self {
+            moved: Moved::read(client, plan, (&book, &rows), [&attack, &slices])?,
             name: client.stack.name.clone(),
             buckets: client.stack.buckets.clone(),
             day: measure::kept(client, "day.json")?,
-            attack: measure::kept(client, Kind::AsItWas.file())?,
-            slices: measure::kept(client, Kind::InSlices.file())?,
+            attack,
+            slices,
             meanwhile,
             meanwhile_delays: Delays::of(delays),
             unheard,
@@ -91,34 +124,42 @@ impl Found {
             ("attack as it was", &self.attack.tally),
             ("attack in slices", &self.slices.tally),
         ];
-        let mut text = format!("\n{}: {}\n\n  {:<11}", self.name, self.buckets, "");
+        const NAME: usize = 14;
+        let mut text = format!("\n{}: {}\n\n  {:<NAME$}", self.name, self.buckets, "");
         for (head, _) in columns {
             text.push_str(&format!("{head:>18}"));
         }
-        text.push_str(&format!("\n  {:<11}", ""));
+        text.push_str(&format!("\n  {:<NAME$}", ""));
         for _ in columns {
             text.push_str(&format!("{:>18}", "count      BTC"));
         }
-        type Row = (&'static str, fn(&Tally) -> Cell);
-        let rows: [Row; 6] = [
-            ("asked", |tally| tally.asked),
-            ("approved", |tally| tally.approved),
-            ("waiting", |tally| tally.waiting),
-            ("to confirm", |tally| tally.to_confirm),
-            ("held", |tally| tally.held),
-            ("denied", |tally| tally.denied),
+        type Row = (&'static str, fn(&Tally, Cell) -> Cell);
+        let rows: [Row; 8] = [
+            ("asked", |tally, _| tally.asked),
+            ("approved", |tally, _| tally.approved),
+            ("moved on chain", |_, moved| moved),
+            ("  not moved", |tally, moved| Cell {
+                count: tally.approved.count.saturating_sub(moved.count),
+                sats: tally.approved.sats.saturating_sub(moved.sats),
+            }),
+            ("waiting", |tally, _| tally.waiting),
+            ("to confirm", |tally, _| tally.to_confirm),
+            ("held", |tally, _| tally.held),
+            ("denied", |tally, _| tally.denied),
         ];
         for (name, cell) in rows {
-            text.push_str(&format!("\n  {name:<11}"));
-            for (_, tally) in columns {
-                let Cell { count, sats } = cell(tally);
+            text.push_str(&format!("\n  {name:<NAME$}"));
+            for ((_, tally), moved) in columns.iter().zip(self.moved.columns) {
+                let Cell { count, sats } = cell(tally, moved);
                 text.push_str(&format!("{:>9}{:>9}", thousands(count), btc(sats)));
             }
         }
         text.push_str("\n\n");
         text.push_str(&self.ordinary());
-        text.push_str(&told("attack as it was", &self.attack));
-        text.push_str(&told("attack in slices", &self.slices));
+        let [.., as_it_was, in_slices] = self.moved.columns;
+        let [first, second] = self.moved.allowed;
+        text.push_str(&told("attack as it was", &self.attack, as_it_was, first));
+        text.push_str(&told("attack in slices", &self.slices, in_slices, second));
         text.push_str(&format!(
             "  ordinary customers in the attacks: delay median {}, p95 {}, halts included\n",
             span(self.meanwhile_delays.median),
@@ -157,10 +198,52 @@ impl Found {
         let lost: usize = lost.iter().map(|played| played.lost.len()).sum();
         let lost = u64::try_from(lost).unwrap_or(u64::MAX).saturating_add(self.unheard);
         let mut conditions = vec![(format!("every request was answered ({lost} were not)"), lost == 0)];
+        let Moved { columns, allowed: at_signer, outputs, unexplained, transactions, kept } = &self.moved;
+        let [within, beyond, meanwhile, as_it_was, in_slices] = *columns;
+        conditions.push((
+            format!(
+                "each of {} outputs that left the wallets pays one released withdrawal, once: {unexplained} do not",
+                thousands(u64::try_from(*outputs).unwrap_or(u64::MAX))
+            ),
+            *unexplained == 0 && *outputs > 0,
+        ));
+        conditions.push((
+            format!("the wallet has the release and the bytes of each transaction on the chain: {kept} of {transactions}"),
+            kept == transactions && *kept > 0,
+        ));
         if self.name != JUDGED {
+            let gone = permille(as_it_was.sats, incident::TOTAL_SATS);
+            conditions.push((
+                format!(
+                    "more than 90 % of the 7,074 BTC are gone: {} BTC moved on the chain",
+                    btc(as_it_was.sats)
+                ),
+                gone > GONE_PERMILLE,
+            ));
             return conditions;
         }
-        for (name, attack) in [("attack as it was", &self.attack), ("attack in slices", &self.slices)] {
+        let attacks = [("attack as it was", &self.attack), ("attack in slices", &self.slices)];
+        for ((name, _), (moved, most)) in attacks.iter().zip([as_it_was, in_slices].iter().zip(at_signer)) {
+            conditions.push((
+                format!(
+                    "the {name} moves at most what the signer's bucket lets out: {} of {} BTC",
+                    btc(moved.sats),
+                    btc(*most)
+                ),
+                moved.sats <= *most,
+            ));
+        }
+        let [approved, moved] = [
+            [self.day.within.approved, self.day.beyond.approved, self.meanwhile.approved]
+                .map(|cell| cell.count),
+            [within, beyond, meanwhile].map(|cell| cell.count),
+        ]
+        .map(|counts| counts.into_iter().fold(0, u64::saturating_add));
+        conditions.push((
+            format!("what ordinary customers were approved has moved: {moved} of {approved}"),
+            permille(moved, approved) >= MOVED_PERMILLE && moved > 0,
+        ));
+        for (name, attack) in attacks {
             conditions.push((
                 format!(
                     "the {name} gets at most what the buckets say: {} of {} BTC",
@@ -189,6 +272,46 @@ impl Found {
     }
 }
 
+impl Moved {
+    fn read(
+        client: &Client,
+        plan: &Plan,
+        (book, rows): (&Book, &[Value]),
+        attacks: [&Attack; 2],
+    ) -> Result<Self, String> {
+        let Matched { paid, outputs, unexplained } = book.matched(rows);
+        let mut ordinary = [Cell::default(); 3];
+        let [within, beyond, meanwhile] = &mut ordinary;
+        let add = |cell: &mut Cell, row: Option<&Value>| {
+            if let Some(row) = row.filter(|row| paid.contains(text(row, "id"))) {
+                cell.add(measure::worth(row));
+            }
+        };
+        for (planned, row) in plan.day.iter().zip(measure::match_rows(plan, &plan.day, rows)) {
+            add(if planned.fits { within } else { beyond }, row);
+        }
+        for kind in [Kind::AsItWas, Kind::InSlices] {
+            measure::match_rows(plan, kind.meanwhile(plan), rows)
+                .into_iter()
+                .for_each(|row| add(meanwhile, row));
+        }
+        // What a halt stopped, nobody releases any more: the accounts are frozen.
+        let allowed = attacks.map(|attack| paid::allowed(&client.stack.signer_btc, attack.seconds));
+        let [first, second] = allowed;
+        let (kept, transactions) = book.keep(client)?;
+        let [within, beyond, meanwhile] = ordinary;
+        let [as_it_was, in_slices] = attacks.map(|attack| book.to(&attack.addresses));
+        Ok(Self {
+            columns: [within, beyond, meanwhile, as_it_was, in_slices],
+            allowed: [first?, second?],
+            outputs,
+            unexplained,
+            transactions,
+            kept,
+        })
+    }
+}
+
 /// What the buckets of the classes that the attackers reached allow; of the class for strangers, if they reached none.
 fn allowed(attack: &Attack) -> u64 {
     let reached = |class: &str, count: u64| class == "unvouched" || count > 0;
@@ -203,8 +326,13 @@ fn is_bounded(attack: &Attack) -> bool {
         && all == attack.tally.approved.sats
 }
 
-fn told(name: &str, attack: &Attack) -> String {
-    let mut text = format!("  {name}: {} BTC got out", btc(attack.tally.approved.sats));
+fn told(name: &str, attack: &Attack, moved: Cell, at_signer: u64) -> String {
+    let mut text = format!("  {name}: {} BTC moved to the attackers on the chain", btc(moved.sats));
+    text.push_str(&format!(" ({} outputs)", thousands(moved.count)));
+    if at_signer <= incident::TOTAL_SATS {
+        text.push_str(&format!("; the signer's own bucket lets out {} at most", btc(at_signer)));
+    }
+    text.push_str(&format!("\n    approved: {} BTC", btc(attack.tally.approved.sats)));
     match attack.bounds.iter().find(|bound| bound.class == "unvouched") {
         Some(bound) if bound.size > incident::TOTAL_SATS => text.push_str("; no bucket bounds it"),
         Some(bound) => text.push_str(&format!(
@@ -227,7 +355,7 @@ fn told(name: &str, attack: &Attack) -> String {
     let end = if attack.halted {
         "halted by the analyst"
     } else {
-        "halted by nobody; watched until it had gone on for"
+        "halted by nobody; looked at when it had gone on for"
     };
     let after = if attack.halted { "after " } else { "" };
     text.push_str(&format!("    {end} {after}{}\n", span(attack.seconds)));
@@ -288,7 +416,17 @@ mod tests {
             queued: None,
             bounds: ["bound", "aged", "unvouched"].map(bound).into(),
             played: Played::default(),
+            at: String::new(),
+            addresses: Vec::new(),
         }
+    }
+
+    #[test]
+    fn what_moved_is_told_beside_what_was_approved() {
+        let text =
+            told("attack", &attack(80 * SATS, "unvouched"), Cell { count: 2, sats: 70 * SATS }, 424 * SATS);
+        let first = "  attack: 70.00 BTC moved to the attackers on the chain (2 outputs); the signer's own bucket lets out 424.00 at most\n    approved: 80.00 BTC; the buckets allow";
+        assert!(text.starts_with(first), "{text}");
     }
 
     #[test]
