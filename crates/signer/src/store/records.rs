@@ -123,16 +123,6 @@ impl<'a> Records<'a> {
         })
     }
 
-    /// How many withdrawals and transfers the transaction of a counter pays.
-    pub(crate) fn paid_by(&self, counter: u64) -> Sql<u64> {
-        self.one(
-            "select (select count(*) from payments where counter = ?1)
-                  + (select count(*) from transfer_payments where counter = ?1)",
-            [signed(counter)?],
-            |row| unsigned(row, 0),
-        )
-    }
-
     pub(crate) fn add_transaction(
         &self,
         counter: u64,

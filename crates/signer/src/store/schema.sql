@@ -54,14 +54,12 @@ create table payments (
     counter integer not null references transactions (counter),
     primary key (withdrawal, counter)
 ) strict, without rowid;
-create index payments_of_transaction on payments (counter);
 
 create table transfer_payments (
     transfer blob not null,
     counter integer not null references transactions (counter),
     primary key (transfer, counter)
 ) strict, without rowid;
-create index transfers_of_transaction on transfer_payments (counter);
 
 -- Withdrawals that are never paid.
 create table voided (
@@ -69,7 +67,6 @@ create table voided (
     counter integer not null,
     receipt blob not null
 ) strict, without rowid;
-create index voided_by_counter on voided (counter);
 
 -- Bucket levels in 1/3600 of a base unit; a bucket without a row is full.
 create table buckets (

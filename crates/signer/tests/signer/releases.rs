@@ -245,6 +245,11 @@ fn operators_who_vouch_open_another_bucket_and_their_word_fits_one_text() {
     assert_eq!(ask(vec![exchange.approval(&intent, &["alice", "alice"])]), "bucket_empty");
     assert_eq!(ask(vec![exchange.approval(&other, &both)]), "bucket_empty", "for another withdrawal");
     assert_eq!(ask(vec![exchange.approval(&changed, &both)]), "bucket_empty", "for another text of it");
+    let detail = format!("text={}", intent.digest());
+    let elsewhere = exchange.act("approve_withdrawal", &other.withdrawal.to_string(), &detail, &both);
+    assert_eq!(ask(vec![elsewhere]), "bucket_empty", "the target is another");
+    let otherwise = exchange.act("approve_case", &intent.withdrawal.to_string(), &detail, &both);
+    assert_eq!(ask(vec![otherwise]), "bucket_empty", "another act");
     let mut forged = exchange.approval(&intent, &both);
     forged.signatures[0].signature[3] ^= 1;
     assert_eq!(ask(vec![forged]), "bucket_empty");

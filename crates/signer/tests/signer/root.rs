@@ -63,7 +63,9 @@ impl Adversary<'_> {
     /// The largest amount that is signed, found by halving.
     fn most(&mut self, most: u128, mut ask: impl FnMut(&mut Self, u128) -> bool) {
         let mut amount = most;
+        let before = self.loot.signed;
         while amount > 0 {
+            assert!(self.loot.signed - before < 1_000, "there is no end to it");
             if !ask(self, amount) {
                 amount /= 2;
             }

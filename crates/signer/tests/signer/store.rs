@@ -73,6 +73,8 @@ fn a_copied_or_restored_store_is_refused_until_operators_adopt_it() {
     let mut moved = Signer::open_for_acts(exchange.pins(), &exchange.store_path(), exchange.clock()).unwrap();
     assert_eq!(exchange.pay(&mut moved, BTC).unwrap_err().code(), "store_moved");
     assert_eq!(moved.void(holdfast_values::WithdrawalId(7)).unwrap_err().code(), "store_moved");
+    let resume = exchange.act("resume_signer", "signer:harbor-hot", "-", &["alice", "bob"]);
+    assert_eq!(moved.act(&resume).unwrap_err().code(), "store_moved");
     let mut adopt = |detail: &str, by: &[&str]| {
         let signed = exchange.act("adopt_store", "signer:harbor-hot", detail, by);
         moved.act(&signed).map(SignerAct::name).map_err(|error| error.code())
