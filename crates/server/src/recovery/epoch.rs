@@ -151,10 +151,10 @@ impl Recovery {
         let refused = |code: &'static str, what: String| {
             Err(RecoveryError::Statement { code, path: statement.path.clone(), what })
         };
-        if said.epoch > self.epoch || (said.epoch == self.epoch && said.sequence > 0) {
+        if said.epoch >= self.epoch {
             let what = format!(
-                "{} has followed another journal into epoch {} already: restore the backup again and recover it with a \
-                 new statement",
+                "{} is in epoch {} already, and follows no journal into the same epoch twice: restore the backup again \
+                 and recover it with new statements",
                 said.signer, said.epoch
             );
             return refused("statement_epoch", what);
@@ -297,8 +297,13 @@ impl Recovery {
         if events.is_empty() {
             return Ok(events);
         }
-        let draft = intake::draft_of(&self.state, at, command, &events)
-            .map_err(|problem| RecoveryError::Refused { code: problem.code(), what: problem.message() })?;
+        let draft = intake::draft_of(&self.state, at, command, &events).map_err(|problem| {
+            let what = format!(
+                "{}: what the journal has lost does not fit one record; restore a later backup",
+                problem.message()
+            );
+            RecoveryError::Refused { code: "statement_too_large", what }
+        })?;
         drafts.push(draft);
         let sequence = self.state.sequence().saturating_add(1);
         fold(&mut self.state, sequence, at, &events);
@@ -335,20 +340,12 @@ fn next_epoch(
         Some(marker) => marker.epoch < current,
         None => current > 1 && signers.any(|signer| known.merged.get(&signer.name) != Some(&current)),
     };
-    let free_from = |statement: &Statement| {
-        let said = &statement.spends;
-        // A signer that was told first has begun the epoch and seen nothing in it.
-        if said.epoch > current && said.sequence == 0 { said.epoch } else { said.epoch.saturating_add(1) }
-    };
-    let waiting = statements.iter().filter(|(signer, _)| known.merged.get(*signer) != Some(&current));
-    let is_free = waiting.map(|(_, statement)| statement).all(|statement| {
-        let said = &statement.spends;
-        said.epoch < current || (said.epoch == current && said.sequence == 0)
-    });
-    if has_begun && is_free {
+    let mut waiting = statements.iter().filter(|(signer, _)| known.merged.get(*signer) != Some(&current));
+    if has_begun && waiting.all(|(_, statement)| statement.spends.epoch < current) {
         return current;
     }
-    statements.values().map(free_from).fold(current.saturating_add(1), u64::max)
+    let later = statements.values().map(|statement| statement.spends.epoch.saturating_add(1));
+    later.fold(current.saturating_add(1), u64::max)
 }
 
 /// The signatures, each by a different operator of this journal over this text.
