@@ -100,7 +100,7 @@ codes! {
         56 TransferForeign "transfer_foreign" "An internal transfer pays only the exchange's own wallets, unless operators signed its text.",
         57 HaltedNow "halted_now" "This is halted, or the clock is under suspicion: nothing is released.",
         58 ReceiptStale "receipt_stale" "The receipt belongs to another exchange, epoch or signer.",
-        59 EpochInvalid "epoch_invalid" "The epoch is not the next one, or this signer's records were taken in already.",
+        59 EpochInvalid "epoch_invalid" "The epoch is not a later one (by 1,000 at most), or this signer's records were taken in already.",
         60 StatementDiffers "statement_differs" "The signer's statement is not the one that the signed text names.",
         61 ReleaseDiffers "release_differs" "This very transaction was released before, for another signer, wallet, transfer or other withdrawals, or it can never be taken any more.",
         62 CoinSpent "coin_spent" "An input or nonce of the transaction is spent for good by another: nothing could ever replace it, so build it from others.",
