@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use crate::bench;
 use crate::demo;
 use crate::error::{Error, Result};
+use crate::fuzz;
 use crate::mutants;
 use crate::steps;
 use crate::ui::Terminal;
@@ -42,6 +43,11 @@ const COMMANDS: &[Command] = &[
         name: "mutants",
         about: "break the core in small ways and see the named tests notice: [--only NAME] [--sample SEED]",
         run: mutants::mutants,
+    },
+    Command {
+        name: "fuzz",
+        about: "let the fuzzer try every reader of outside bytes: [TARGET] [--seconds N] [--keep]",
+        run: fuzz::fuzz,
     },
     Command {
         name: "bench",

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod demo;
 pub mod dependencies;
 pub mod error;
+pub mod fuzz;
 pub mod install;
 pub mod licence;
 pub mod metadata;
