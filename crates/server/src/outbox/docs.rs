@@ -50,7 +50,7 @@ Endpoints stand in the server's configuration:
   5 minutes, for as long as it takes, and later messages wait: order is kept. An endpoint that does not answer holds up
   nothing but itself; `/ready` and `/metrics` tell of it.
 - Delivery is at least once. `webhook-id` never changes for one message: forget what you have seen by it. It reads
-  `msg_SEQUENCE_PLACE`; nothing else should be read into it.
+  `msg_SEQUENCE_PLACE_RECORD`, the last being the beginning of the record's hash; nothing else should be read into it.
 - A new endpoint is told of what happens from then on. One that comes back is told everything since it left.
 - A message tells of a record that is durable: what it says has happened, and a read by its `sequence`
   (`min-sequence=`) sees it.

@@ -79,6 +79,8 @@ pub struct Message {
     pub sequence: u64,
     /// Its place among what the record can say.
     pub index: u32,
+    /// The beginning of the record's hash: after a restore the same sequence is another record.
+    pub record: [u8; 4],
     /// Its type.
     pub kind: &'static str,
     /// When the record was ordered.
@@ -90,7 +92,7 @@ pub struct Message {
 impl Message {
     /// The id that never changes, for receivers to recognise what they have seen.
     pub fn id(&self) -> String {
-        format!("msg_{}_{}", self.sequence, self.index)
+        format!("msg_{}_{}_{}", self.sequence, self.index, hex(&self.record))
     }
 
     /// The body that is signed and sent.
@@ -132,6 +134,7 @@ const PLACES: u32 = 4;
 
 /// The messages of a record, in order.
 pub(super) fn of_record(record: &Decoded, names: &dyn Lookup) -> Vec<Message> {
+    let [a, b, c, d, ..] = record.hash;
     let mut messages = Vec::new();
     let mut free = 0;
     for event in &record.events {
@@ -142,6 +145,7 @@ pub(super) fn of_record(record: &Decoded, names: &dyn Lookup) -> Vec<Message> {
             messages.push(Message {
                 sequence: record.sequence,
                 index,
+                record: [a, b, c, d],
                 kind,
                 at: record.at,
                 data: data.put("sequence", record.sequence).into(),
