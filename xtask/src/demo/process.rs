@@ -40,7 +40,7 @@ pub(super) fn end_all_on_signals() -> Result<()> {
             // Held to the end: nothing is started any more.
             let started = locked(&STARTED);
             let children: Vec<Shared> = started.iter().filter_map(Weak::upgrade).collect();
-            children.iter().for_each(|child| tell(child));
+            children.iter().for_each(tell);
             let asked = Instant::now();
             while children.iter().any(runs) && asked.elapsed() < PATIENCE {
                 std::thread::sleep(LOOK_EVERY);

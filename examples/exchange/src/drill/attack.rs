@@ -22,6 +22,7 @@ use super::measure::{self, Cell, Tally};
 use super::open::{self, Accesses};
 use super::plan::{self, Plan, Planned, Victim};
 use super::play::{self, Played};
+use super::prices;
 use super::progress::{Counter, Progress};
 
 /// One slice: below 5 % of the unvouched bucket (3.537 BTC; 20,868 USD of the wallet's) and below the sum at which a
@@ -158,6 +159,7 @@ pub(crate) fn attack(
     data: Option<&std::path::Path>,
 ) -> Result<(), String> {
     clients.iter().try_for_each(|client| client.set_rate(terms.rate))?;
+    prices::report(clients)?;
     let clocks = clients.iter().map(|client| client.clock(terms.rate)).collect::<Result<Vec<_>, _>>()?;
     let counters: Vec<Arc<Counter>> = clients.iter().map(|client| Counter::new(&client.stack.name)).collect();
     let Some(clock) = clocks.first().copied() else { return Ok(()) };

@@ -10,6 +10,7 @@ use super::client::{Asked, Client, Clock, Order};
 use super::measure::{self, Delays, Tally};
 use super::open::{self, Accesses};
 use super::plan::{Channel, Plan, Planned};
+use super::prices;
 use super::progress::{Counter, Progress};
 
 /// How many customers are served at once.
@@ -108,6 +109,7 @@ fn ask(
 pub(crate) fn day(clients: &[Client], plan: &Plan, hours: u64, rate: u32) -> Result<(), String> {
     let counters: Vec<Arc<Counter>> = clients.iter().map(|client| Counter::new(&client.stack.name)).collect();
     clients.iter().try_for_each(|client| client.set_rate(rate))?;
+    prices::report(clients)?;
     let clocks = clients.iter().map(|client| client.clock(rate)).collect::<Result<Vec<_>, _>>()?;
     let Some(clock) = clocks.first().copied() else { return Ok(()) };
     let start = clock.now();
