@@ -44,7 +44,7 @@ impl World {
             exchange: "harbor.example".into(),
             simulated_clock: false,
             operators: operators(),
-            configuration: crate::exchange::parse(include_str!("../../../../examples/harbor.toml")).unwrap(),
+            configuration: exchange::parse(include_str!("../../../../examples/harbor.toml")).unwrap(),
             policy: PolicySource { hash: program.hash(), files: Vec::new(), program: program.to_bytes() },
             token: TokenSpec {
                 client: "init".parse().unwrap(),
