@@ -143,7 +143,7 @@ fn bury(
 }
 
 /// The released transaction that spends and pays exactly this; of several the one that was seen under this id, or else
-/// one that was never seen.
+/// one that was never seen, and that its signer has signed.
 fn recognise<'s>(
     state: &'s State,
     wallet: WalletIndex,
@@ -158,10 +158,13 @@ fn recognise<'s>(
             && known.outputs.is_none_or(|outputs| outputs == seen.outputs);
         is_it.then_some((digest, known))
     });
-    found.min_by_key(|(_, known)| match known.chain_id {
-        Some(id) if id.0 == seen.chain_id => 0,
-        None => 1,
-        Some(_) => 2,
+    found.min_by_key(|(_, known)| {
+        let rank = match known.chain_id {
+            Some(id) if id.0 == seen.chain_id => 0,
+            None => 1,
+            Some(_) => 2,
+        };
+        (rank, !known.is_signed)
     })
 }
 

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_decision::acts::{Act, Digest, EpochStart};
-use holdfast_decision::command::{ChainStatus, Command, Evidence, ProposeTransaction, Scope};
+use holdfast_decision::command::{ChainStatus, Command, Evidence, ProposeTransaction, ProposedOutput, Scope};
 use holdfast_decision::event::{AssetIndex, Event, RecoveredTransaction, SpendRecovered, WalletIndex};
 use holdfast_decision::{Class, Configuration, State, Status};
 use holdfast_values::texts::Purpose;
@@ -563,7 +563,8 @@ impl Harbor {
                     of.entry(*id).or_default().push(RecoveredTransaction {
                         transaction: made.transaction,
                         spends: made.spends.clone(),
-                        outputs: self.random.one_in(2).then_some(made.outputs_digest),
+                        // Without them whatever spends the same would be taken for it.
+                        outputs: Some(made.outputs_digest),
                     });
                 }
             }
@@ -666,6 +667,15 @@ impl Harbor {
         arrived
     }
 
+    /// What stands on the chain and spends and pays the same as this.
+    fn on_chain(&self, made: &ProposeTransaction) -> Option<&ProposeTransaction> {
+        let mut all = self.chains[&made.network].all().filter(|(_, failed)| !failed);
+        let same = |other: &&ProposeTransaction| {
+            other.spends == made.spends && other.outputs_digest == made.outputs_digest
+        };
+        all.find_map(|(digest, _)| Some(&self.made[digest]).filter(same))
+    }
+
     /// Everything comes to its end.
     fn finish(&mut self) {
         for _ in 0..3 {
@@ -682,11 +692,27 @@ impl Harbor {
             self.say(Command::DenyWithdrawal { withdrawal: id, by: name("dora") });
         }
         let arrived = self.check_arrivals();
+        // Of two withdrawals of one amount to one place a chain does not say which it was, so that arrivals are counted.
+        let mut paid = BTreeMap::<(Digest, &str, Amount), usize>::new();
         for id in &self.books.paid {
-            assert!(arrived.contains(id), "{id} was paid and did not arrive");
+            let by = self.made.values().filter(|made| made.withdrawals.contains(id));
+            let by = by.filter_map(|made| Some((self.on_chain(made)?, owed(made, *id)))).next();
+            let (on_chain, output) = by.unwrap_or_else(|| panic!("{id} was paid and did not arrive"));
+            let place = (on_chain.transaction, output.destination.address(), output.amount);
+            *paid.entry(place).or_default() += 1;
         }
-        for id in &self.books.given_back {
-            assert!(!arrived.contains(id), "the value of {id} came back and it arrived");
+        let arrivals = |place: &(Digest, &str, Amount)| {
+            let outputs = self.made[&place.0].outputs.iter();
+            outputs.filter(|one| (one.destination.address(), one.amount) == (place.1, place.2)).count()
+        };
+        assert!(paid.iter().all(|(place, times)| *times <= arrivals(place)), "one output paid two");
+        for id in self.books.given_back.intersection(&arrived) {
+            let mut by = self.made.values().filter(|made| made.withdrawals.contains(id));
+            let made = by.find(|made| self.chains[&made.network].find(made.transaction).is_some()).unwrap();
+            let output = owed(made, *id);
+            let place = (made.transaction, output.destination.address(), output.amount);
+            let twins = paid.get(&place).copied().unwrap_or(0);
+            assert_eq!(twins, arrivals(&place), "the value of {id} came back and it arrived");
         }
         // What is open still waits for a transaction that this journal does not know to be impossible.
         for (id, open) in self.run.state.withdrawals() {
@@ -695,6 +721,11 @@ impl Harbor {
             assert!(digests.iter().any(|digest| self.signed.contains(digest)), "{id} could be void");
         }
     }
+}
+
+/// What pays a withdrawal in a transaction.
+fn owed(made: &ProposeTransaction, id: WithdrawalId) -> &ProposedOutput {
+    &made.outputs[made.withdrawals.iter().position(|other| *other == id).unwrap()]
 }
 
 /// From so many confirmations on it is final.
