@@ -136,12 +136,8 @@ impl Server {
         let mut ticks = std::collections::BTreeMap::<String, u64>::new();
         for task in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
             let stat = std::fs::read_to_string(task?.path().join("stat"))?;
-            let (head, rest) = stat.rsplit_once(") ").ok_or("/proc/PID/task/TID/stat has no name")?;
-            let name = head.split_once('(').map_or(head, |(_, name)| name).to_owned();
-            // Fields 14 and 15 of proc(5): user and system time.
-            let times =
-                rest.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok());
-            *ticks.entry(name).or_default() += times.sum::<u64>();
+            let (name, used) = used_ticks(&stat)?;
+            *ticks.entry(name.to_owned()).or_default() += used;
         }
         let total = ticks.values().sum();
         let mut shares: Vec<_> =
@@ -149,6 +145,11 @@ impl Server {
         shares.sort_unstable_by(|a, b| b.cmp(a));
         let shares = shares.into_iter().filter(|(share, _)| *share >= 10);
         Ok(shares.map(|(share, name)| format!("{name} {}", percent(share))).collect::<Vec<_>>().join(", "))
+    }
+
+    /// Milliseconds that the process was on a CPU so far, threads that have ended included.
+    pub(crate) fn cpu_millis(&self) -> Result<u64, Failure> {
+        cpu_millis(&self.child)
     }
 
     /// A request's bytes.
@@ -256,6 +257,11 @@ impl SignerProcess {
         Ok(signer)
     }
 
+    /// Milliseconds that the process was on a CPU so far.
+    pub(crate) fn cpu_millis(&self) -> Result<u64, Failure> {
+        cpu_millis(&self.child)
+    }
+
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         Ok(Client::connect(&self.socket)?)
     }
@@ -309,6 +315,19 @@ impl Caller {
     pub(crate) fn call(&mut self, request: &[u8]) -> Result<Value, Failure> {
         Ok(serde_json::from_slice(self.send(request)?)?)
     }
+}
+
+/// The name in a `stat` file of proc(5), and fields 14 and 15: user and system time, in hundredths of a second.
+fn used_ticks(stat: &str) -> Result<(&str, u64), Failure> {
+    let (head, rest) = stat.rsplit_once(") ").ok_or("there is no name in /proc/PID/stat")?;
+    let name = head.split_once('(').map_or(head, |(_, name)| name);
+    let times = rest.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok());
+    Ok((name, times.sum()))
+}
+
+fn cpu_millis(child: &Child) -> Result<u64, Failure> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id()))?;
+    Ok(used_ticks(&stat)?.1.saturating_mul(10))
 }
 
 fn listening(line: &str) -> Option<String> {

@@ -1,8 +1,9 @@
 //! What the signer costs: verifying a release against the final bytes and spending it durably, and where that time goes.
 //!
 //! The same question is asked piece by piece: the envelope, the texts, the transaction, all that is pure together, all but
-//! the commit, and then for real; differences of the medians are what lies between. Beside it, by turns, a bare file to
-//! which as many bytes are appended and synced as often as the store did.
+//! the commit, and then for real; differences of the medians are what lies between. Pieces are counted in time on a CPU,
+//! which other programs do not lengthen. Beside it, by turns, a bare file to which as many bytes are appended and synced as
+//! often as the store did.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -16,6 +17,7 @@ use holdfast_signer::{Client, Pins, Signer, system_clock};
 use holdfast_transactions::decode;
 use holdfast_values::{ReleaseId, WithdrawalText, time};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::house::{EXCHANGE, House, Kind, SIGNER};
 use crate::report::{Report, grouped, median, per_second, percent, permille, tenths};
@@ -65,7 +67,10 @@ const CASES: [Case; 10] = [
 /// Times in nanoseconds, one for each round.
 #[derive(Debug, Default)]
 struct Times {
-    ed25519: Vec<u64>,
+    /// The release's signature, alone.
+    opened: Vec<u64>,
+    /// The receipt's envelope.
+    sealed: Vec<u64>,
     secp256k1: Vec<u64>,
     envelope: Vec<u64>,
     texts: Vec<u64>,
@@ -74,10 +79,35 @@ struct Times {
     vouchers: Vec<u64>,
     uncommitted: Vec<u64>,
     authorise: Vec<u64>,
+    /// Wall time; all others but `bare` are a CPU's.
+    whole: Vec<u64>,
     bare: Vec<u64>,
     bytes: Vec<u64>,
     release: usize,
     transaction: usize,
+}
+
+impl Times {
+    /// Where the CPU's time of one authorisation goes, by name.
+    fn parts(&self) -> [(&'static str, u64); 7] {
+        let [opened, sealed] = [&self.opened, &self.sealed].map(|times| median(times.clone()));
+        let [envelope, texts, decode] =
+            [&self.envelope, &self.texts, &self.decode].map(|times| median(times.clone()));
+        let [secp256k1, vouchers] = [&self.secp256k1, &self.vouchers].map(|times| median(times.clone()));
+        let [examine, uncommitted, authorise] =
+            [&self.examine, &self.uncommitted, &self.authorise].map(|times| median(times.clone()));
+        let pure = envelope.saturating_add(texts).saturating_add(decode);
+        let signatures = vouchers.saturating_add(sealed);
+        [
+            ("ed25519", opened.saturating_add(signatures)),
+            ("secp256k1", secp256k1),
+            ("release", envelope.saturating_sub(opened).saturating_add(texts)),
+            ("transaction", decode.saturating_sub(secp256k1)),
+            ("comparing", examine.saturating_sub(pure)),
+            ("store", uncommitted.saturating_sub(examine).saturating_sub(signatures)),
+            ("commit", authorise.saturating_sub(uncommitted)),
+        ]
+    }
 }
 
 /// A signer in this process, a served one, and what asks them.
@@ -179,12 +209,13 @@ impl Stand {
         let question = self.question(case)?;
         let Question { release, transaction } = &question;
         if case.socket {
-            let took = timed(&mut times.authorise, || self.client.authorise(release, transaction))?;
+            let took = timed(&mut times.whole, || self.client.authorise(release, transaction))?;
             black_box(took);
         } else {
             self.pieces(case, times, &question)?;
             let before = written()?;
-            black_box(timed(&mut times.authorise, || self.signer.authorise(release, transaction))?);
+            let (cpu, whole) = (&mut times.authorise, &mut times.whole);
+            black_box(timed(whole, || worked(cpu, || self.signer.authorise(release, transaction)))?);
             let wrote = written()?.saturating_sub(before);
             // What the served one writes cannot be seen from here: it is the same question's.
             if case.key == "wpkh_200" {
@@ -206,8 +237,8 @@ impl Stand {
         let Question { release, transaction } = question;
         let pins = self.signer.pins();
         let keys = &pins.release_keys;
-        let (payload, _) = timed(&mut times.envelope, || release::open(Envelope::Release, release, keys))?;
-        let parsed = timed(&mut times.texts, || -> Result<_, Failure> {
+        let (payload, _) = worked(&mut times.envelope, || release::open(Envelope::Release, release, keys))?;
+        let parsed = worked(&mut times.texts, || -> Result<_, Failure> {
             let parsed = Release::parse(&payload)?;
             for payment in &parsed.payments {
                 black_box(WithdrawalText::parse(payment.intent.as_bytes())?);
@@ -215,18 +246,17 @@ impl Stand {
             Ok(parsed)
         })?;
         let payer = pins.payer(parsed.network, &parsed.wallet).ok_or("the wallet is not pinned")?;
-        let decoded = timed(&mut times.decode, || decode(transaction, payer.index, payer.known))?;
-        black_box(timed(&mut times.examine, || examine(pins, release, transaction))?);
+        let decoded = worked(&mut times.decode, || decode(transaction, payer.index, payer.known))?;
+        black_box(worked(&mut times.examine, || examine(pins, release, transaction))?);
         // The envelope's signature, over as many bytes, and the receipt's.
         let signature = self.pair.sign(&payload);
         let key = UnparsedPublicKey::new(&ED25519, self.pair.public_key().as_ref());
         let receipt = vec![7; decoded.conflict_keys.len().saturating_mul(40).saturating_add(500)];
-        timed(&mut times.ed25519, || -> Result<_, Failure> {
-            key.verify(&payload, signature.as_ref()).map_err(|error| error.to_string())?;
-            black_box(release::seal(Envelope::Receipt, &receipt, &self.receipt_key));
-            Ok(())
-        })?;
-        timed(&mut times.vouchers, || -> Result<_, Failure> {
+        let verified = || key.verify(&payload, signature.as_ref()).map_err(|error| error.to_string());
+        worked(&mut times.opened, verified)?;
+        let seal = || Ok::<_, Failure>(release::seal(Envelope::Receipt, &receipt, &self.receipt_key));
+        black_box(worked(&mut times.sealed, seal)?);
+        worked(&mut times.vouchers, || -> Result<_, Failure> {
             for approval in parsed.payments.iter().flat_map(|payment| &payment.approvals) {
                 black_box(verify_act(approval, &pins.operators));
             }
@@ -234,13 +264,13 @@ impl Stand {
         })?;
         // One derivation for each coin and one for the change; the first coin and the change try another descriptor first.
         let derivations = if case.coins == 0 { 0 } else { u32::try_from(case.coins)?.saturating_add(3) };
-        timed(&mut times.secp256k1, || -> Result<_, Failure> {
+        worked(&mut times.secp256k1, || -> Result<_, Failure> {
             for index in 0..derivations {
                 black_box(self.house.derive(case.kind, index)?);
             }
             Ok(())
         })?;
-        black_box(timed(&mut times.uncommitted, || self.signer.would_authorise(release, transaction))?);
+        black_box(worked(&mut times.uncommitted, || self.signer.would_authorise(release, transaction))?);
         Ok(())
     }
 }
@@ -254,6 +284,23 @@ where
     let done = work()?;
     times.push(u64::try_from(began.elapsed().as_nanos())?);
     Ok(done)
+}
+
+/// Does it, and how long this thread was on a CPU for it.
+fn worked<T, E>(times: &mut Vec<u64>, work: impl FnOnce() -> Result<T, E>) -> Result<T, Failure>
+where
+    Failure: From<E>,
+{
+    let began = cpu_nanos()?;
+    let done = work()?;
+    times.push(cpu_nanos()?.saturating_sub(began));
+    Ok(done)
+}
+
+fn cpu_nanos() -> Result<u64, Failure> {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(now.tv_sec)?;
+    Ok(seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(now.tv_nsec)?))
 }
 
 /// Bytes that this process has written so far.
@@ -277,6 +324,11 @@ pub(crate) fn millis(nanos: u64) -> String {
     format!("{}.{:02} ms", grouped(hundredths / 100), hundredths % 100)
 }
 
+/// Microseconds, of nanoseconds.
+fn micros(nanos: u64) -> String {
+    format!("{} us", grouped(nanos.saturating_add(500) / 1_000))
+}
+
 fn report(all: &[Times], rounds: u64, dir: &Path) -> Result<Report, Failure> {
     let mut report = Report::new("signer");
     report.table(&[
@@ -289,78 +341,57 @@ fn report(all: &[Times], rounds: u64, dir: &Path) -> Result<Report, Failure> {
         "of the time",
     ]);
     for (case, times) in CASES.iter().zip(all) {
-        let (took, bare) = (median(times.authorise.clone()), median(times.bare.clone()));
-        let rate = per_second(times.authorise.len().try_into()?, times.authorise.iter().sum());
+        let (took, bare) = (median(times.whole.clone()), median(times.bare.clone()));
+        let rate = per_second(times.whole.len().try_into()?, times.whole.iter().sum());
         let share = permille(bare, took);
         report.row(&[
             case.name,
             &millis(took),
-            &millis(quantile(&times.authorise, 990)),
+            &millis(quantile(&times.whole, 990)),
             &grouped(rate),
             &grouped(rate.saturating_mul(case.outputs)),
             &millis(bare),
             &percent(share),
         ]);
         report.value(format!("{}_micros", case.key), took / 1_000);
-        report.value(format!("{}_p99_micros", case.key), quantile(&times.authorise, 990) / 1_000);
+        report.value(format!("{}_p99_micros", case.key), quantile(&times.whole, 990) / 1_000);
         report.value(format!("{}_per_second", case.key), rate);
         report.value(format!("{}_permille_bare_sync", case.key), share);
     }
     report.table(&[
-        "of the time",
+        "CPU of one authorisation",
+        "all",
         "Ed25519",
         "secp256k1",
-        "reading the release",
-        "reading the transaction",
+        "release",
+        "transaction",
         "comparing",
-        "store, rules",
+        "store",
         "commit",
     ]);
     for (case, times) in CASES.iter().zip(all).filter(|(case, _)| !case.socket) {
-        let middle = |times: &Vec<u64>| median(times.clone());
-        let total = middle(&times.authorise);
-        let [signatures, vouchers] = [middle(&times.ed25519), middle(&times.vouchers)];
-        let [envelope, texts, decode] =
-            [middle(&times.envelope), middle(&times.texts), middle(&times.decode)];
-        let (examine, uncommitted) = (middle(&times.examine), middle(&times.uncommitted));
-        let secp256k1 = middle(&times.secp256k1);
-        // Of the two signatures in `ed25519`, the envelope's is a part of `envelope`, about two thirds of both.
-        let opening = signatures.saturating_mul(2) / 3;
-        let parts = [
-            ("ed25519", signatures.saturating_add(vouchers)),
-            ("secp256k1", secp256k1),
-            ("release", envelope.saturating_sub(opening).saturating_add(texts)),
-            ("transaction", decode.saturating_sub(secp256k1)),
-            ("comparing", examine.saturating_sub(envelope.saturating_add(texts).saturating_add(decode))),
-            (
-                "store",
-                uncommitted
-                    .saturating_sub(examine)
-                    .saturating_sub(vouchers)
-                    .saturating_sub(signatures.saturating_sub(opening)),
-            ),
-            ("commit", total.saturating_sub(uncommitted)),
-        ];
-        let shares = parts.map(|(_, part)| percent(permille(part, total)));
-        let mut row = vec![case.name];
-        row.extend(shares.iter().map(String::as_str));
-        report.row(&row);
+        let total = median(times.authorise.clone());
+        let parts = times.parts();
+        let mut row = vec![micros(total)];
+        row.extend(parts.iter().map(|(_, part)| percent(permille(*part, total))));
+        let mut cells = vec![case.name];
+        cells.extend(row.iter().map(String::as_str));
+        report.row(&cells);
+        report.value(format!("{}_cpu_micros", case.key), total / 1_000);
         for (name, part) in parts {
-            report.value(format!("{}_permille_{name}", case.key), permille(part, total));
+            report.value(format!("{}_cpu_permille_{name}", case.key), permille(part, total));
         }
     }
-    for (case, times) in CASES.iter().zip(all).filter(|(case, _)| case.key == "wpkh_200") {
+    for (_, times) in CASES.iter().zip(all).filter(|(case, _)| case.key == "wpkh_200") {
         report.note(format!(
-            "A release of {} ({}) has {} bytes, its transaction {}; the store writes {} KB for it.",
-            case.name,
-            "without approvals",
+            "A release of 200 withdrawals has {} bytes, its transaction with 20 inputs {}; the store writes {} KB for it.",
             grouped(times.release.try_into()?),
             grouped(times.transaction.try_into()?),
             tenths(median(times.bytes.clone())),
         ));
     }
     report.note(format!(
-        "{} rounds over all rows in turn, each question new, three rounds before them uncounted; the store had {} MB at the end.",
+        "{} rounds over all rows in turn, each question new, {WARM} rounds before them uncounted; the store had {} MB at the end.",
         grouped(rounds),
         grouped(std::fs::metadata(dir.join(STORE))?.len() / 1_000_000),
     ));

@@ -61,6 +61,8 @@ struct Times {
     whole: Vec<u64>,
     health: Vec<u64>,
     bare: Vec<u64>,
+    /// Milliseconds of CPU of the server and of the signer, all rounds together.
+    cpu: [u64; 2],
 }
 
 /// A withdrawal that was asked for.
@@ -74,6 +76,7 @@ struct Stand {
     house: House,
     server: Server,
     caller: Caller,
+    signer: SignerProcess,
     client: Client,
     bare: File,
 }
@@ -144,6 +147,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, Failure> {
     let mut stand = Stand {
         caller: server.caller()?,
         client: signer.client()?,
+        signer,
         bare: File::options().append(true).create(true).open(dir.join("bare"))?,
         house,
         server,
@@ -157,7 +161,12 @@ pub(crate) fn run(options: &Options) -> Result<Report, Failure> {
         for ((case, times), asked) in CASES.iter().zip(&mut all).zip(&mut asked) {
             let batch = asked.split_off(asked.len().saturating_sub(usize::try_from(case.outputs)?));
             let mut warm = Times::default();
-            stand.measure(*case, &batch, if round < WARM { &mut warm } else { times })?;
+            let times = if round < WARM { &mut warm } else { times };
+            let before = stand.cpu()?;
+            stand.measure(*case, &batch, times)?;
+            for ((sum, before), after) in times.cpu.iter_mut().zip(before).zip(stand.cpu()?) {
+                *sum += after.saturating_sub(before);
+            }
         }
     }
     let mut report = report(&all)?;
@@ -172,7 +181,6 @@ pub(crate) fn run(options: &Options) -> Result<Report, Failure> {
         grouped(withdrawals(rounds.saturating_add(WARM))),
     ));
     drop(stand);
-    drop(signer);
     std::fs::remove_dir_all(&dir)?;
     Ok(report)
 }
@@ -241,6 +249,10 @@ fn ask(server: &Server, rounds: u64) -> Result<Vec<Vec<Asked>>, Failure> {
 }
 
 impl Stand {
+    fn cpu(&self) -> Result<[u64; 2], Failure> {
+        Ok([self.server.cpu_millis()?, self.signer.cpu_millis()?])
+    }
+
     fn measure(&mut self, case: Case, batch: &[Asked], times: &mut Times) -> Result<(), Failure> {
         let payments: Vec<u64> = batch.iter().map(|asked| asked.payment).collect();
         let ids: Vec<&str> = batch.iter().map(|asked| asked.id.as_str()).collect();
@@ -288,9 +300,21 @@ fn push(times: &mut Vec<u64>, took: Duration) -> Result<(), Failure> {
 
 fn report(all: &[Times]) -> Result<Report, Failure> {
     let mut report = Report::new("transactions");
-    report.table(&["POST /v1/transactions", "p50", "p99", "a second", "outputs a second", "/health p50"]);
+    report.table(&[
+        "POST /v1/transactions",
+        "p50",
+        "p99",
+        "a second",
+        "outputs a second",
+        "/health p50",
+        "server CPU",
+        "signer CPU",
+    ]);
     for (case, times) in CASES.iter().zip(all) {
-        let rate = per_second(times.post.len().try_into()?, times.post.iter().sum());
+        let rounds = times.post.len().try_into()?;
+        let rate = per_second(rounds, times.post.iter().sum());
+        let [server, signer] = times.cpu;
+        let each = |sum: u64| millis(sum.saturating_mul(1_000_000).checked_div(rounds).unwrap_or(0));
         report.row(&[
             case.name,
             &millis(median(times.post.clone())),
@@ -298,6 +322,8 @@ fn report(all: &[Times]) -> Result<Report, Failure> {
             &grouped(rate),
             &grouped(rate.saturating_mul(case.outputs)),
             &millis(median(times.health.clone())),
+            &each(server),
+            &each(signer),
         ]);
         report.value(format!("{}_post_micros", case.key), median(times.post.clone()) / 1_000);
     }
