@@ -143,7 +143,7 @@ fn bury(
 }
 
 /// The released transaction that spends and pays exactly this; of several the one that was seen under this id, or else
-/// one that was never seen, and that its signer has signed.
+/// one whose outputs are known, that was never seen, and that its signer has signed.
 fn recognise<'s>(
     state: &'s State,
     wallet: WalletIndex,
@@ -159,12 +159,8 @@ fn recognise<'s>(
         is_it.then_some((digest, known))
     });
     found.min_by_key(|(_, known)| {
-        let rank = match known.chain_id {
-            Some(id) if id.0 == seen.chain_id => 0,
-            None => 1,
-            Some(_) => 2,
-        };
-        (rank, !known.is_signed)
+        let is_same = known.chain_id.is_some_and(|id| id.0 == seen.chain_id);
+        (!is_same, known.outputs.is_none(), known.chain_id.is_some(), !known.is_signed)
     })
 }
 

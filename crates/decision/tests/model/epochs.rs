@@ -157,7 +157,10 @@ fn what_a_signer_paid_without_a_reservation_creates_no_value_when_it_is_replaced
     assert_eq!(left(&run, Class::Unvouched), empty, "it was more than there was");
     let sweep = transfer(&text(BTC, 1, Purpose::Cancel, run.now), &[1], &[]);
     released(&mut run, &sweep);
-    run.say(observe(seen(&sweep, ChainStatus::Included, 3)));
+    let events = run.say(observe(seen(&sweep, ChainStatus::Included, 3)));
+    let is_replaced =
+        |event: &Event| matches!(event, Event::WithdrawalMoved { status: Status::Replaced, .. });
+    assert!(events.iter().any(is_replaced), "{events:?}");
     assert_eq!((status(&run, id), ends(&run, id)), (None, 1));
     assert_eq!(left(&run, Class::Unvouched), empty, "and what was not taken does not come back");
 }

@@ -115,8 +115,8 @@ impl Model {
         let in_block = [ChainStatus::Included, ChainStatus::Failed].contains(&seen.status);
         let has_alarmed = self.strangers.contains(&(wallet, seen.network, seen.chain_id));
         let mut said = Vec::new();
-        // It is one of ours if it spends and pays the same. Best under the id that it was seen by, or never seen at all;
-        // and then rather one that was signed.
+        // It is one of ours if it spends and pays the same. Best under the id that it was seen by; then one whose
+        // outputs are known, one that was never seen, and one that was signed.
         let is_it = |one: &ModelTransaction| {
             (one.wallet, one.network) == (wallet, seen.network)
                 && one.spends == seen.spends
@@ -126,7 +126,8 @@ impl Model {
             .filter(|place| !seen.spends.is_empty() && is_it(&self.transactions[*place]))
             .min_by_key(|place| {
                 let one = &self.transactions[*place];
-                (one.chain_id != Some(seen.chain_id), one.chain_id.is_some(), !one.is_signed, one.digest)
+                let other_id = one.chain_id != Some(seen.chain_id);
+                (other_id, one.outputs.is_none(), one.chain_id.is_some(), !one.is_signed, one.digest)
             });
         let Some(place) = ours else {
             if seen.spends.is_empty() {
