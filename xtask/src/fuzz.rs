@@ -241,7 +241,7 @@ impl Fuzzer {
         }
     }
 
-    /// Copies into the corpus what reaches something that the corpus does not, the shortest first, within limits.
+    /// Copies into the corpus some of what reaches something that the corpus does not.
     fn keep(&self, target: &str) -> Result<usize> {
         let corpus = self.corpus(target);
         let merged = self.folder.join("merged").join(target);
@@ -255,27 +255,36 @@ impl Fuzzer {
             fs::copy(path, &copy).map_err(|source| at(path, source))?;
         }
         let (succeeded, log) =
-            self.start(target, &["-merge=1", "-timeout=20"], &[&merged, &self.found(target)])?;
+            self.start(target, &["-set_cover_merge=1", "-timeout=20"], &[&merged, &self.found(target)])?;
         if !succeeded {
             return Err(Error::Failed { command: format!("merge of {target}"), detail: log });
         }
         let names: BTreeSet<_> = committed.iter().filter_map(|(path, _)| path.file_name()).collect();
         let mut new = files(&merged)?;
         new.retain(|(path, _)| path.file_name().is_some_and(|name| !names.contains(name)));
-        new.sort_by(|(one, a), (other, b)| (a, one).cmp(&(b, other)));
         let had: u64 = committed.iter().filter(|(path, _)| is_found(path)).map(|(_, size)| size).sum();
-        let mut room = KEPT_BYTES_MAX.saturating_sub(had);
-        let mut kept = 0usize;
-        for (path, size) in new.iter().take(FILES_MAX.saturating_sub(committed.len())) {
-            let Some(left) = room.checked_sub(*size) else { break };
-            room = left;
+        let chosen =
+            spread(new, FILES_MAX.saturating_sub(committed.len()), KEPT_BYTES_MAX.saturating_sub(had));
+        for path in &chosen {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let copy = corpus.join(format!("found-{}", name.get(..16).unwrap_or(&name)));
             fs::copy(path, &copy).map_err(|source| at(path, source))?;
-            kept = kept.saturating_add(1);
         }
-        Ok(kept)
+        Ok(chosen.len())
     }
+}
+
+/// As many as fit, from the shortest to the longest in even steps: many are small ways of being refused.
+fn spread(mut found: Vec<(PathBuf, u64)>, files_max: usize, bytes_max: u64) -> Vec<PathBuf> {
+    found.retain(|(_, size)| *size <= bytes_max / 4);
+    found.sort_by(|(one, a), (other, b)| (a, one).cmp(&(b, other)));
+    for step in 1..=found.len() {
+        let chosen = || found.iter().rev().step_by(step);
+        if chosen().count() <= files_max && chosen().map(|(_, size)| size).sum::<u64>() <= bytes_max {
+            return chosen().map(|(path, _)| path.clone()).collect();
+        }
+    }
+    Vec::new()
 }
 
 fn is_found(path: &Path) -> bool {
@@ -320,6 +329,18 @@ mod tests {
         assert_eq!(plan("psbt").unwrap().choose(&all).unwrap(), ["psbt"]);
         assert_eq!(plan("").unwrap().choose(&all).unwrap(), ["evm", "psbt"]);
         assert!(plan("psb").unwrap().choose(&all).unwrap_err().to_string().contains("evm, psbt"));
+    }
+
+    #[test]
+    fn keeps_short_and_long_inputs_within_bounds() {
+        let all: Vec<(PathBuf, u64)> = (1..=100).map(|size| (format!("{size:03}").into(), size)).collect();
+        assert_eq!(spread(all.clone(), 100, 1_000_000).len(), 100);
+        let few = spread(all.clone(), 10, 1_000_000);
+        assert_eq!((few.len(), few.first(), few.last()), (10, Some(&"100".into()), Some(&"010".into())));
+        let small = spread(all.clone(), 100, 200);
+        let sum: u64 = small.iter().map(|path| path.display().to_string().parse::<u64>().unwrap()).sum();
+        assert!(small.len() > 3 && sum <= 200, "{small:?}");
+        assert!(spread(all, 0, 1_000).is_empty() && spread(vec![], 10, 1_000).is_empty());
     }
 
     #[test]
