@@ -157,6 +157,14 @@ pub(crate) fn median(mut values: Vec<u64>) -> u64 {
     values.get(values.len() / 2).copied().unwrap_or(0)
 }
 
+/// How busy the machine was of late, this program included.
+pub(crate) fn busy() -> Result<String, Failure> {
+    let text = std::fs::read_to_string("/proc/loadavg")?;
+    let cores = std::thread::available_parallelism()?;
+    let load = text.split_whitespace().next().ok_or("/proc/loadavg is empty")?;
+    Ok(format!("Load average over the last minute, all programs together: {load} on {cores} cores."))
+}
+
 /// Whether an aim was reached, as the tables say it.
 pub(crate) fn reached(met: bool) -> &'static str {
     if met { "yes" } else { "no" }

@@ -20,7 +20,7 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::house::{EXCHANGE, House, Kind, SIGNER};
-use crate::report::{Report, grouped, median, per_second, percent, permille, tenths};
+use crate::report::{Report, busy, grouped, median, per_second, percent, permille, tenths};
 use crate::server::{PINS, STORE, SignerProcess, make_signer};
 use crate::{Failure, Options, progress};
 
@@ -390,6 +390,7 @@ fn report(all: &[Times], rounds: u64, dir: &Path) -> Result<Report, Failure> {
             tenths(median(times.bytes.clone())),
         ));
     }
+    report.note(busy()?);
     report.note(format!(
         "{} rounds over all rows in turn, each question new, {WARM} rounds before them uncounted; the store had {} MB at the end.",
         grouped(rounds),

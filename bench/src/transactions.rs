@@ -16,7 +16,7 @@ use holdfast_signer::Client;
 use serde_json::{Value, json};
 
 use crate::house::{EVM_HOT, House, Kind, SIGNER, TOKEN, address};
-use crate::report::{Report, grouped, median, per_second, percent, permille, reached};
+use crate::report::{Report, busy, grouped, median, per_second, percent, permille, reached};
 use crate::server::{Caller, Server, SignerProcess, make_signer};
 use crate::signer::{millis, quantile};
 use crate::{Failure, Options, progress};
@@ -35,6 +35,9 @@ const AIM: Duration = Duration::from_millis(50);
 const RECEIPT_SEED: [u8; 32] = [9; 32];
 /// What is durable on the way of a batch, one after the other: the release's record, the signer's, the receipt's.
 const SYNCS: u32 = 3;
+
+/// After each batch: so long the read model gets to follow before the next one begins, or its CPU would count there.
+const SETTLE: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Copy, Debug)]
 struct Case {
@@ -174,6 +177,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, Failure> {
         "CPU of the server's threads, making the withdrawals included: {}.",
         stand.server.threads()?
     ));
+    report.note(busy()?);
     report.note(format!(
         "{} rounds over all rows in turn, three before them uncounted; {} withdrawals, each to an address of its own, \
          were asked for and approved before. Bench, server and signer share the machine's cores.",
@@ -289,7 +293,9 @@ impl Stand {
             self.bare.write_all(&release)?;
             self.bare.sync_data()?;
         }
-        push(&mut times.bare, began.elapsed())
+        push(&mut times.bare, began.elapsed())?;
+        std::thread::sleep(SETTLE);
+        Ok(())
     }
 }
 
