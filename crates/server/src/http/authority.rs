@@ -3,11 +3,12 @@
 use core::fmt::Write as _;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{Method, header};
+use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use holdfast_decision::command::TokenScopes;
 use holdfast_values::Name;
+use hyper::body::Body as _;
 
 use crate::problem::Problem;
 
@@ -121,12 +122,21 @@ pub(super) async fn check(State(app): State<Shared>, mut request: Request, next:
         };
     };
     let Rule::Any(scopes) = rule else { return next.run(request).await };
+    // The body of a refused request is not read, so its connection cannot carry another one: it says so.
+    let unread = !request.body().is_end_stream();
+    let refuse = |problem: Problem| {
+        let mut response = problem.into_response();
+        if unread {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    };
     let (caller, has) = match caller(&app, &request) {
         Ok(found) => found,
-        Err(problem) => return problem.into_response(),
+        Err(problem) => return refuse(problem),
     };
     let mut response = if has.0 & scopes.0 == 0 {
-        Problem::new("scope_missing").detail(format!("one of: {}", scope_names(scopes))).into_response()
+        refuse(Problem::new("scope_missing").detail(format!("one of: {}", scope_names(scopes))))
     } else {
         request.extensions_mut().insert(caller.clone());
         next.run(request).await

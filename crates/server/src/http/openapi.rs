@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{accounts, acts, controls, keys, lists, meta, withdrawals};
+use super::{accounts, acts, chain, controls, keys, lists, meta, transactions, withdrawals};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,7 +18,8 @@ use super::{accounts, acts, controls, keys, lists, meta, withdrawals};
         accounts::lower_limits, accounts::security_change, accounts::add_address, accounts::remove_address,
         accounts::notice_delivered, keys::put, keys::revoke, controls::set_prices, controls::halt, controls::halts,
         lists::cases, acts::operator_act, acts::import, controls::operators, controls::policy, controls::buckets,
-        controls::revoke_token, meta::health, meta::ready, meta::metrics, meta::openapi,
+        controls::revoke_token, transactions::propose, lists::transactions, transactions::receipt, transactions::get,
+        chain::observe, lists::alarms, lists::recovered_spends, meta::health, meta::ready, meta::metrics, meta::openapi,
     ),
     modifiers(&Token),
     security(("token" = [])),

@@ -214,9 +214,9 @@ impl Books {
             voided: Vec::new(),
             ..start.clone()
         };
-        let events = self.world.act(Act::BeginEpoch(Box::new(start)), &["alice", "bob"]);
+        // The other tells first: until it has, it may have signed what this one voids.
         self.world.act(Act::BeginEpoch(Box::new(other)), &["alice", "bob"]);
-        events
+        self.world.act(Act::BeginEpoch(Box::new(start)), &["alice", "bob"])
     }
 
     fn recovered(&self, id: WithdrawalId, spend: Spend) -> SpendRecovered {

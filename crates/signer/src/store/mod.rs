@@ -1,6 +1,6 @@
 //! The signer's durable store: one SQLite file that one process holds, and that knows which file on which machine it is.
 //!
-//! `init` makes it once; nothing else ever creates one. What is written and read in it is in [`records`]; nothing here
+//! `init` makes it once; nothing else ever creates one. What is written and read in it is in `records`; nothing here
 //! decides about a release.
 
 pub(crate) mod records;
