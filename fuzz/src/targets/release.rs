@@ -62,6 +62,17 @@ fn text(text: &str) {
     }
 }
 
+/// The head of a CBOR item in one byte more than it needs, if it is a head.
+fn longer(head: u8) -> Vec<u8> {
+    let (kind, number) = (head & 0xe0, head & 0x1f);
+    match number {
+        0..24 => vec![kind | 24, number],
+        24 => vec![kind | 25, 0],
+        25 => vec![kind | 26, 0, 0],
+        _ => vec![head, 0],
+    }
+}
+
 /// As an envelope: it opens only if sealing its payload gives the same bytes. As a script: five bytes say of what kind an
 /// envelope around the rest is, and how it is changed; changed, it must not open.
 pub(super) fn envelope(bytes: &[u8]) -> bool {
@@ -89,7 +100,8 @@ pub(super) fn envelope(bytes: &[u8]) -> bool {
     let at = usize::from(u16::from_be_bytes([high, low])) % sealed.len().max(1);
     let (before, after) = sealed.split_at_checked(at).unwrap_or_default();
     let changed = match (how, after.split_first()) {
-        (0..=2, Some((byte, after))) => [before, &[byte ^ value.max(1)], after].concat(),
+        (0 | 1, Some((byte, after))) => [before, &[byte ^ value.max(1)], after].concat(),
+        (2, Some((byte, after))) => [before, &longer(*byte), after].concat(),
         (3, _) => [before, &[value], after].concat(),
         (4, Some((_, after))) => [before, after].concat(),
         (5, _) => before.to_vec(),

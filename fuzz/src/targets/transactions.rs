@@ -78,6 +78,8 @@ fn agrees(decoded: &Decoded, psbt: &Psbt) {
         .iter()
         .zip(&psbt.inputs)
         .filter_map(|(input, map)| {
+            let kind = map.sighash_type.map(|kind| kind.to_u32());
+            assert!(matches!(kind, None | Some(0 | 1)), "only what is signed as a whole: {kind:?}");
             let proved = map.non_witness_utxo.as_ref().map(|previous| {
                 assert_eq!(previous.compute_txid(), input.previous_output.txid, "the amount is proved");
                 previous.tx_out(usize::try_from(input.previous_output.vout).ok()?).ok()
@@ -160,6 +162,11 @@ pub(super) fn evm(bytes: &[u8]) -> bool {
         (PaidAsset::Native, None, None) => (fields.to.to_vec(), fields.value),
         (PaidAsset::Contract(contract), Some(receiver), Some(amount)) => {
             assert_eq!((fields.data.len(), fields.value), (68, 0), "a token payment and nothing else");
+            let head = fields.data.get(..16).unwrap_or_default();
+            assert!(
+                head.starts_with(&[0xa9, 0x05, 0x9c, 0xbb]) && head.ends_with(&[0; 12]),
+                "transfer(address,..)"
+            );
             assert_eq!(contract.to_lowercase(), house::address(fields.to));
             let (high, low) = amount.split_last_chunk::<16>().unwrap_or((&[1], &[0; 16]));
             assert!(high.iter().all(|byte| *byte == 0));

@@ -29,7 +29,7 @@ pub(crate) fn damage(bytes: &[u8], others: &[&[u8]], number: u64) -> Vec<u8> {
     for _ in 0..=draw.below(4) {
         let at = draw.below(damaged.len() + 1);
         let end = at + draw.below((damaged.len() - at).min(40) + 1);
-        match draw.below(8) {
+        match draw.below(10) {
             0 | 1 if at < damaged.len() => damaged[at] ^= 1 << draw.below(8),
             2 | 3 if at < damaged.len() => damaged[at] = draw.byte(),
             4 => damaged.insert(at, draw.byte()),
@@ -38,6 +38,13 @@ pub(crate) fn damage(bytes: &[u8], others: &[&[u8]], number: u64) -> Vec<u8> {
                 let again = damaged[at..end].to_vec();
                 drop(damaged.splice(at..at, again));
             }
+            // The head of a CBOR item in more bytes than it needs.
+            7 if at < damaged.len() => {
+                let (kind, number) = (damaged[at] & 0xe0, damaged[at] & 0x1f);
+                let longer = if number < 24 { vec![kind | 24, number] } else { vec![damaged[at] | 1, 0] };
+                drop(damaged.splice(at..=at, longer));
+            }
+            8 => damaged[at..end].iter_mut().for_each(|byte| byte.make_ascii_lowercase()),
             _ => {
                 let other = others[draw.below(others.len())];
                 let from = draw.below(other.len() + 1);

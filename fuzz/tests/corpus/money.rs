@@ -132,6 +132,8 @@ pub(crate) fn psbts() -> Vec<Seed> {
 
     let mut none = segwit.clone();
     none.inputs[0].sighash_type = Some(bitcoin::EcdsaSighashType::None.into());
+    let mut single = taproot.clone();
+    single.inputs[0].sighash_type = Some(bitcoin::TapSighashType::SinglePlusAnyoneCanPay.into());
     let mut lying = segwit.clone();
     lying.inputs[0].witness_utxo.as_mut().unwrap().value = Amount::from_sat(1_000_001);
     let mut signed = taproot.clone();
@@ -142,6 +144,7 @@ pub(crate) fn psbts() -> Vec<Seed> {
         good("taproot", taproot.serialize()),
         good("mixed", mixed.serialize()),
         bad("sighash-none", none.serialize()),
+        bad("sighash-single", single.serialize()),
         bad("lying-utxo", lying.serialize()),
         bad("signed", signed.serialize()),
         bad("op-return", keys.psbt(&[(TR, 6, 2_000_000)], burnt).serialize()),
@@ -178,8 +181,16 @@ pub(crate) fn evm() -> Vec<Seed> {
         EvmFields { value: 0, to: [0xda; 20], data: transfer(COLD_ACCOUNT, 1_250_000_001), ..payment() };
     let cancel = EvmFields { value: 0, to: HOT_ACCOUNT, gas_limit: 21_000, nonce: 0, ..payment() };
     let approve = EvmFields { data: [&[0x09, 0x5e, 0xa7, 0xb3], &token.data[4..]].concat(), ..token.clone() };
+    // The payload of the list, with an item behind the access list.
+    let native = evm_unsigned(&payment());
+    assert!((0xc0..0xf6).contains(&native[1]));
+    let tenth = [&[2, native[1] + 1], &native[2..], &[0x80]].concat();
+    let mut padded = token.clone();
+    padded.data[15] = 1;
     vec![
-        good("native", evm_unsigned(&payment())),
+        bad("tenth-item", tenth),
+        bad("padding", evm_unsigned(&padded)),
+        good("native", native),
         good("token", evm_unsigned(&token)),
         good("cancel", evm_unsigned(&cancel)),
         bad("approve", evm_unsigned(&approve)),

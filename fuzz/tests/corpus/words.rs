@@ -53,6 +53,9 @@ not-after: 2026-11-29T12:00:00Z
 nonce: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8
 ";
 
+/// The address in [`WITHDRAWAL`].
+const CUSTOMER: &str = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
+
 /// A text with some of it replaced, each of which must be there.
 fn with(text: &str, changes: &[(&str, &str)]) -> String {
     changes.iter().fold(text.to_owned(), |text, (old, new)| {
@@ -86,6 +89,11 @@ pub(crate) fn withdrawals() -> Vec<Seed> {
         good("ethereum", with(WITHDRAWAL, &evm)),
         good("memo", with(WITHDRAWAL, &stellar)),
         bad("spelling", with(WITHDRAWAL, &[("0.75000000", "00.75000000")])),
+        bad(
+            "lower-case",
+            with(WITHDRAWAL, &evm)
+                .replace("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", &address([0x5a; 20])),
+        ),
         bad("another-kind", OPERATOR),
     ]
 }
@@ -106,6 +114,7 @@ pub(crate) fn transfers() -> Vec<Seed> {
         good("inside", TRANSFER),
         good("outside", with(TRANSFER, &paid)),
         good("evm", with(TRANSFER, &gas)),
+        bad("upper-case", with(TRANSFER, &paid).replace(CUSTOMER, &CUSTOMER.to_uppercase())),
         bad("half-a-payment", with(TRANSFER, &[("amount: -", "amount: 1.00000000")])),
         bad("not-releasable", with(TRANSFER, &[("bitcoin", "stellar")])),
     ]
@@ -308,6 +317,11 @@ pub(crate) fn envelopes() -> Vec<Seed> {
     let sealed = seal(Kind::Release, &release().to_bytes(), key);
     let mut broken = sealed.clone();
     broken[40] ^= 1;
+    // The length of the payload, 18, in a byte of its own.
+    let short = seal(Kind::Receipt, b"what a signer says", key);
+    let head = short.len() - 64 - 2 - 18 - 1;
+    assert_eq!(short[head], 0x52);
+    let long = [&short[..head], &[0x58, 18], &short[head + 1..]].concat();
     let script = |which: u8, how: u8, at: u16, value: u8| {
         [&[which, how][..], &at.to_be_bytes(), &[value], b"what a signer says"].concat()
     };
@@ -316,7 +330,9 @@ pub(crate) fn envelopes() -> Vec<Seed> {
         good("receipt", seal(Kind::Receipt, b"what a signer says", key)),
         good("spends", seal(Kind::Spends, &[], key)),
         bad("one-bit", broken),
+        bad("long-length", long),
         bad("script-byte", script(0, 0, 30, 1)),
+        bad("script-longer", script(1, 2, 17, 0)),
         bad("script-insert", script(1, 3, 20, 0)),
         bad("script-remove", script(2, 4, 50, 0)),
         bad("script-cut", script(0, 5, 90, 0)),
