@@ -23,8 +23,8 @@ const TARGET_VARIABLE: &str = "HOLDFAST_FUZZ_TARGET";
 const USAGE: &str = "fuzz takes [TARGET] [--seconds N] [--keep]";
 /// How long each target runs if nothing is said.
 const SECONDS: u64 = 60;
-/// Most files of a corpus, and most bytes of the inputs that `--keep` adds to one.
-const FILES_MAX: usize = 60;
+/// Up to how many files `--keep` fills a corpus (the tests take a few more), and most bytes of the inputs that `--keep` adds to one.
+const FILES_MAX: usize = 45;
 const KEPT_BYTES_MAX: u64 = 7_000;
 /// Counters for each edge of the control flow, and what is compared. Comparisons of memory stay calls, in which the
 /// fuzzer can see what would have been equal.
