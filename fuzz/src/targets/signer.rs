@@ -68,6 +68,7 @@ where
     T: for<'b> Decode<'b, ()> + Encode<()> + Debug + PartialEq,
 {
     let message: T = parse(frame)?;
+    assert!(parse::<T>(&[frame, &[0]].concat()).is_none(), "nothing stands behind it");
     let mut written = Vec::new();
     assert!(write_frame(&mut written, &message).is_ok());
     let back = read_frame(&mut &written[..], max).ok().flatten().unwrap_or_default();

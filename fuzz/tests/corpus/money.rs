@@ -228,6 +228,8 @@ pub(crate) fn descriptors() -> Vec<Seed> {
     let checked = |text: String| text.parse::<Descriptor<DescriptorPublicKey>>().unwrap().to_string();
     let tests = HOT_BRANCHES.map(|branch| checked(test.descriptor(branch)));
     let hot = HOT_BRANCHES.map(|branch| main.descriptor(branch));
+    // The key itself may be so deep; the step behind it may not.
+    let deep = Xpub { depth: 255, ..main.key("84'/0'/0'") };
     let nested = format!("sh({})", hot[0]);
     let script =
         hot[2].replace("/*)", "/*,pk(02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5))");
@@ -238,6 +240,7 @@ pub(crate) fn descriptors() -> Vec<Seed> {
         good("regtest", wallet(3, &tests[2..3])),
         bad("other-network", wallet(0, &tests)),
         bad("twice", wallet(0, &[hot[0].clone(), hot[0].clone()])),
+        bad("too-deep", wallet(0, &[format!("wpkh({deep}/*)")])),
         bad("nested", wallet(0, &[nested])),
         bad("script-path", wallet(0, &[script])),
         bad("two-branches", wallet(0, &[hot[0].replace("/0/*", "/<0;1>/*")])),

@@ -6,7 +6,7 @@ use holdfast_authn::release::{
     SpentTransfer, seal,
 };
 use holdfast_fuzz::house::{
-    API_SECRET, COLD_DESCRIPTOR, HOT_ACCOUNT, HOT_DESCRIPTORS, OPERATORS, address, release_key,
+    API_SECRET, COLD_DESCRIPTOR, HOT_ACCOUNT, HOT_DESCRIPTORS, OPERATORS, TWIN, address, release_key,
 };
 use holdfast_signer::wire::{Act, Answer, Request, write_frame};
 use holdfast_values::{ConflictKey, Name, Network, TextDigest, Timestamp};
@@ -198,6 +198,13 @@ fn act(text: String, operators: usize) -> SignedAct {
     SignedAct { signatures: (0..operators).map(sign).collect(), text }
 }
 
+/// The same with the first signature once more, under the second name of its key.
+fn act_with_twin(text: String, operators: usize) -> SignedAct {
+    let mut act = act(text, operators);
+    act.signatures.push(OperatorSignature { operator: name(TWIN), ..act.signatures[0].clone() });
+    act
+}
+
 fn release() -> Release {
     Release {
         id: "rl_01kaxjq8800000000000000007".parse().unwrap(),
@@ -214,7 +221,10 @@ fn release() -> Release {
         wallet: name("btc-hot"),
         transaction: [0x23; 32],
         receipts_seen: 24,
-        payments: vec![Payment { intent: WITHDRAWAL.to_owned(), approvals: vec![act(approval(), 2)] }],
+        payments: vec![Payment {
+            intent: WITHDRAWAL.to_owned(),
+            approvals: vec![act_with_twin(approval(), 2)],
+        }],
         transfer: None,
         epochs: vec![],
     }
