@@ -171,7 +171,7 @@ fn lacking() -> Option<String> {
     if !cfg!(target_os = "linux") {
         return Some("libFuzzer is only set up for Linux here".to_owned());
     }
-    let compiler = std::env::var_os("CXX").is_some() || on_path("c++");
+    let compiler = std::env::var_os("CXX").is_some_and(|name| !name.is_empty()) || on_path("c++");
     (!compiler).then(|| {
         "libFuzzer is compiled from C++: install a compiler (package g++), or name one in CXX".to_owned()
     })
