@@ -195,7 +195,7 @@ fn approve_withdrawal(
 ) -> Answer {
     let open = state.withdrawal(withdrawal).filter(|open| open.status() == Status::Held);
     let open = open.ok_or(Refusal::CaseUnknown)?;
-    if crate::release::text_digest(state, withdrawal).is_none_or(|digest| digest.0 != text.0) {
+    if state.text_of(withdrawal).is_none_or(|said| said.digest().0 != text.0) {
         let detail = "the withdrawal's text has another SHA-256 than the one signed".to_owned();
         return Err(Refused(Refusal::TextDiffers, detail));
     }

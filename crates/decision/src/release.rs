@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use holdfast_values::texts::{Purpose, TransferText};
-use holdfast_values::{Amount, TextDigest, Timestamp, UsdCents, WithdrawalId, time};
+use holdfast_values::{Amount, Timestamp, UsdCents, WithdrawalId, time};
 
 use crate::bucket::Fit;
 use crate::command::{ProposeTransaction, ProposedOutput, Scope};
@@ -464,9 +464,4 @@ fn check_transfer_conflicts(state: &State, proposed: &ProposeTransaction, text: 
         }
     }
     Ok(())
-}
-
-/// The digest that operators sign of a withdrawal's text; `None` if it is not open.
-pub(crate) fn text_digest(state: &State, id: WithdrawalId) -> Option<TextDigest> {
-    Some(state.text_of(id)?.digest())
 }

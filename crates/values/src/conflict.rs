@@ -8,6 +8,8 @@ use core::str::FromStr;
 
 use minicbor::{Decode, Encode};
 
+use crate::hex;
+
 /// One thing that only one transaction on a chain can ever use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub enum ConflictKey {
@@ -63,23 +65,6 @@ impl fmt::Display for ConflictKey {
     }
 }
 
-fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    if text.len() != N * 2 {
-        return None;
-    }
-    let mut bytes = [0u8; N];
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let [high, low] = *pair else { return None };
-        *byte = digit(high)? << 4 | digit(low)?;
-    }
-    Some(bytes)
-}
-
 impl FromStr for ConflictKey {
     type Err = ConflictKeyError;
     fn from_str(text: &str) -> Result<Self, ConflictKeyError> {
@@ -87,9 +72,9 @@ impl FromStr for ConflictKey {
             let (first, rest) = text.split_once(':')?;
             if let Some((sender, nonce)) = rest.strip_prefix("0x").and_then(|rest| rest.split_once(':')) {
                 let (chain, nonce) = (first.parse().ok()?, nonce.parse().ok()?);
-                return Some(Self::Nonce { chain, sender: unhex(sender)?, nonce });
+                return Some(Self::Nonce { chain, sender: hex::decode(sender)?, nonce });
             }
-            let mut txid: [u8; 32] = unhex(first)?;
+            let mut txid: [u8; 32] = hex::decode(first)?;
             txid.reverse();
             Some(Self::Outpoint { txid, vout: rest.parse().ok()? })
         };

@@ -291,8 +291,7 @@ fn decide(
     mut proposal: ProposeTransaction,
     random: [u8; 16],
 ) -> Result<Proposed, Problem> {
-    let ms = u128::from(desk.time().0 / 1_000) << 80;
-    proposal.release = ReleaseId(ms | (u128::from_be_bytes(random) >> 48));
+    proposal.release = ReleaseId(desk.mint(random));
     let (fee, digest) = (proposal.fee.base_units().to_string(), proposal.transaction.0);
     let (core, at) = (desk.state(), desk.time());
     let asked = proposal.withdrawals.iter().filter_map(|id| weigh::open(core, at, *id));

@@ -11,9 +11,7 @@ use holdfast_decision::command::{Command, Evidence, Idempotency, RequestWithdraw
 use holdfast_decision::event::{Decision, Event, Status, WithdrawalRequested};
 use holdfast_decision::reason::Refusal;
 use holdfast_decision::withdrawal::Withdrawal;
-use holdfast_values::{
-    AccountId, Amount, AssetSymbol, CaseId, Destination, Fingerprint, Name, Timestamp, WithdrawalId,
-};
+use holdfast_values::{AccountId, Amount, AssetSymbol, CaseId, Destination, Fingerprint, Name, WithdrawalId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -221,12 +219,6 @@ fn amount_on(
     parsed.map_err(|error| body::amount_problem(error).field(field))
 }
 
-/// 48 bits of milliseconds, then 80 random bits.
-fn mint(at: Timestamp, random: [u8; 16]) -> WithdrawalId {
-    let ms = u128::from(at.0 / 1_000) << 80;
-    WithdrawalId(ms | (u128::from_be_bytes(random) >> 48))
-}
-
 /// On the writer's thread: builds the command, decides, and makes the answer.
 fn request(desk: &mut Desk<'_>, parsed: Parsed) -> Result<Made, Problem> {
     let Parsed {
@@ -253,7 +245,7 @@ fn request(desk: &mut Desk<'_>, parsed: Parsed) -> Result<Made, Problem> {
             Evidence::ApiRequest(Box::new(proven.judge(&asset, &destination, said == Some(amount))))
         }
     };
-    let withdrawal = mint(desk.time(), random);
+    let withdrawal = WithdrawalId(desk.mint(random));
     let command = Command::RequestWithdrawal(Box::new(RequestWithdrawal {
         withdrawal,
         account,
