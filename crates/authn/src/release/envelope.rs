@@ -5,6 +5,7 @@
 //! checked first, which also bounds what `coset` can be made to allocate, and then the envelope is written again from
 //! what was read and must come out the same.
 
+use core::convert::Infallible;
 use core::fmt;
 
 use coset::iana::Algorithm;
@@ -178,13 +179,28 @@ fn header(key_id: Vec<u8>) -> Header {
 
 /// Signs a payload as `kind`. The same payload and key give the same bytes.
 pub fn seal(kind: Kind, payload: &[u8], key: &SigningKey) -> Vec<u8> {
+    let sealed: Result<_, Infallible> = seal_with(kind, payload, &key.public, |message| Ok(key.sign(message)));
+    sealed.unwrap_or_default()
+}
+
+/// Signs a payload as `kind` with a key that lies elsewhere, in a hardware module say: `sign` is given the bytes to be
+/// signed and returns the Ed25519 signature over them.
+///
+/// # Errors
+/// That of `sign`.
+pub fn seal_with<E>(
+    kind: Kind,
+    payload: &[u8],
+    public_key: &[u8; 32],
+    sign: impl FnOnce(&[u8]) -> Result<[u8; 64], E>,
+) -> Result<Vec<u8>, E> {
     let message = CoseSign1Builder::new()
-        .protected(header(key_id(&key.public).to_vec()))
+        .protected(header(key_id(public_key).to_vec()))
         .payload(payload.to_vec())
-        .create_signature(kind.aad().as_bytes(), |message| key.sign(message).to_vec())
+        .try_create_signature(kind.aad().as_bytes(), |message| sign(message).map(Vec::from))?
         .build();
     // Bytes and integers always encode; were it otherwise, nothing opens an empty envelope.
-    message.to_tagged_vec().unwrap_or_default()
+    Ok(message.to_tagged_vec().unwrap_or_default())
 }
 
 /// Returns the payload and which of `keys` signed it as `kind`.

@@ -14,7 +14,7 @@ pub mod spends;
 pub mod wire;
 
 pub use acts::{OperatorSignature, SignedAct, SignedTransfer, verify_act};
-pub use envelope::{EnvelopeError, Kind, SigningKey, key_id, open, seal};
+pub use envelope::{EnvelopeError, Kind, SigningKey, key_id, open, seal, seal_with};
 pub use payload::{Payment, Release};
 pub use receipt::{Outcome, Receipt};
 pub use spends::{Spend, Spends, SpentTransaction, SpentTransfer};
