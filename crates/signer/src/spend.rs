@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use holdfast_authn::release::spends::TRANSACTIONS_MAX;
 use holdfast_authn::release::{self, Kind, Outcome, Receipt, SigningKey};
+use holdfast_transactions::outputs_digest;
 use holdfast_values::{Amount, ConflictKey, Timestamp, TransferId, WithdrawalId};
 
 use crate::acts::{self, SignerAct};
@@ -205,7 +206,11 @@ impl Spender<'_> {
             },
         );
         let counter = standing.counter;
-        records.add_transaction(counter, &decoded.digest, &decoded.conflict_keys, now, &receipt)?;
+        let outputs = decoded.outputs.iter();
+        let outputs =
+            outputs_digest(outputs.map(|output| (Some(&output.destination), &output.asset, output.amount)));
+        let (digest, keys) = (decoded.digest, decoded.conflict_keys.clone());
+        records.add_transaction(&Authorised { counter, digest, keys, at: now, outputs }, &receipt)?;
         let texts = withdrawals.into_iter().zip(&release.payments).zip(&known.payments);
         for ((withdrawal, payment), known) in texts {
             if !known {

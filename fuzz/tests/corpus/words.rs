@@ -291,6 +291,7 @@ fn statement() -> Spends {
         digest: [digest; 32],
         conflict_keys: conflict().to_vec(),
         at: Timestamp(1_795_348_801_000_000),
+        outputs: [digest + 1; 32],
     };
     Spends {
         signer: name("harbor-hot"),

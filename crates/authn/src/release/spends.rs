@@ -73,6 +73,8 @@ pub struct SpentTransaction {
     pub conflict_keys: Vec<ConflictKey>,
     /// When.
     pub at: Timestamp,
+    /// The digest of its outputs, by which a chain's report of it is told from another transaction's of the same coins.
+    pub outputs: [u8; 32],
 }
 
 impl Spends {
@@ -161,18 +163,20 @@ impl Wire for SpentTransfer {
 
 impl Wire for SpentTransaction {
     fn write(&self, w: &mut Writer) {
-        w.map(3);
+        w.map(4);
         w.key(1).bytes(&self.digest);
         w.key(2).list(&self.conflict_keys, |w, key| w.printed(key));
         w.key(3).uint(self.at.0);
+        w.key(4).bytes(&self.outputs);
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, Fault> {
-        r.map(3)?;
+        r.map(4)?;
         Ok(Self {
             digest: r.key(1, "digest")?.bytes()?,
             conflict_keys: r.key(2, "conflict keys")?.list(CONFLICT_KEYS_MAX, Reader::parsed)?,
             at: Timestamp(r.key(3, "at")?.uint()?),
+            outputs: r.key(4, "outputs")?.bytes()?,
         })
     }
 }

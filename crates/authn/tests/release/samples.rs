@@ -164,6 +164,7 @@ pub(crate) fn spends() -> Spends {
                 digest: [0xd1; 32],
                 conflict_keys: vec![conflict_key()],
                 at,
+                outputs: [0xe1; 32],
             }],
         }],
         transfers: Vec::new(),
@@ -278,8 +279,10 @@ pub(crate) fn any_receipt() -> impl Strategy<Value = Receipt> {
 }
 
 fn any_transactions() -> impl Strategy<Value = Vec<SpentTransaction>> {
-    let transaction = (any::<[u8; 32]>(), vec(any_conflict_key(), 0..4), any_time())
-        .prop_map(|(digest, conflict_keys, at)| SpentTransaction { digest, conflict_keys, at });
+    let transaction =
+        (any::<[u8; 32]>(), vec(any_conflict_key(), 0..4), any_time(), any::<[u8; 32]>()).prop_map(
+            |(digest, conflict_keys, at, outputs)| SpentTransaction { digest, conflict_keys, at, outputs },
+        );
     vec(transaction, 0..3)
 }
 

@@ -191,7 +191,7 @@ impl Merge {
                         } else {
                             Vec::new()
                         },
-                        outputs: None,
+                        outputs: Some(Digest(spent.outputs)),
                     })
                     .collect(),
                 is_lost,

@@ -260,6 +260,7 @@ pub(crate) fn spend(intent: &str, wallet: &str, digest: u8) -> Spend {
             digest: [digest; 32],
             conflict_keys: vec![format!("1:{}:{digest}", HOT.to_lowercase()).parse().unwrap()],
             at: Timestamp(wall_now()),
+            outputs: [digest.wrapping_add(1); 32],
         }],
     }
 }

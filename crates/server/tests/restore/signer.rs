@@ -3,7 +3,7 @@
 use holdfast_authn::release::{Kind, Release, open};
 
 use crate::harbor::{
-    ETH, Hot, OTHER, PAYEE, Places, approved, arguments, ask, borrowed, exchange, id, payment, propose,
+    ETH, HOT, Hot, OTHER, PAYEE, Places, approved, arguments, ask, borrowed, exchange, id, payment, propose,
     ready, refused, release, serve,
 };
 use crate::server::holdfast;
@@ -105,6 +105,21 @@ fn after_a_restore_nothing_that_the_signer_paid_is_paid_again() {
     assert!(!signer.authorise(&answer, &fresh).unwrap().repeated);
     let same = signer.0.authorise(&old_release, &paid).unwrap();
     assert!(same.repeated, "what it authorised stays authorised, and spends nothing more");
+
+    // A chain's report is told by its outputs too: the lost payment is an old acquaintance, a theft of its like is not.
+    let seen = |nonce: u64, to: &str, amount: u128| {
+        let observation = serde_json::json!({
+            "transaction": format!("0x{}", format!("{:02x}", nonce + 1).repeat(32)),
+            "spends": [format!("1:{}:{nonce}", HOT.to_lowercase())],
+            "outputs": [{ "address": to, "contract": null, "amount": amount.to_string() }],
+            "status": "pending", "confirmations": 0 });
+        let body =
+            serde_json::json!({ "network": "ethereum", "wallet": "eth-hot", "observations": [observation] });
+        let answer = server.post("/v1/chain/observations", &body).body;
+        answer["results"][0]["effect"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!(seen(2, OTHER, ETH / 4), "broadcast");
+    assert_eq!(seen(1, OTHER, ETH), "unknown_spend");
     assert_eq!(server.stop(), Some(0));
 
     // The same backup once more. The signer is in epoch 2 and takes no journal there a second time.

@@ -40,6 +40,8 @@ pub(crate) struct Authorised {
     pub(crate) digest: [u8; 32],
     pub(crate) keys: Vec<ConflictKey>,
     pub(crate) at: Timestamp,
+    /// The digest of its outputs.
+    pub(crate) outputs: [u8; 32],
 }
 
 impl<'a> Records<'a> {
@@ -100,7 +102,7 @@ impl<'a> Records<'a> {
     /// The transactions authorised for a withdrawal, oldest first.
     pub(crate) fn transactions(&self, withdrawal: WithdrawalId) -> Sql<Vec<Authorised>> {
         self.all(
-            "select counter, digest, keys, at from payments join transactions using (counter)
+            "select counter, digest, keys, at, outputs from payments join transactions using (counter)
              where withdrawal = ?1 order by counter",
             [id(withdrawal.0)],
             authorised,
@@ -109,7 +111,7 @@ impl<'a> Records<'a> {
 
     pub(crate) fn transfer_transactions(&self, transfer: TransferId) -> Sql<Vec<Authorised>> {
         self.all(
-            "select counter, digest, keys, at from transfer_payments join transactions using (counter)
+            "select counter, digest, keys, at, outputs from transfer_payments join transactions using (counter)
              where transfer = ?1 order by counter",
             [id(transfer.0)],
             authorised,
@@ -123,18 +125,12 @@ impl<'a> Records<'a> {
         })
     }
 
-    pub(crate) fn add_transaction(
-        &self,
-        counter: u64,
-        digest: &[u8; 32],
-        keys: &[ConflictKey],
-        at: Timestamp,
-        receipt: &[u8],
-    ) -> Sql<()> {
+    pub(crate) fn add_transaction(&self, transaction: &Authorised, receipt: &[u8]) -> Sql<()> {
+        let Authorised { counter, digest, keys, at, outputs } = transaction;
         let keys = minicbor::to_vec(keys).map_err(|error| unusable(error.to_string()))?;
         self.run(
-            "insert into transactions values (?1, ?2, ?3, ?4, ?5)",
-            params![signed(counter)?, digest, keys, signed(at.0)?, receipt],
+            "insert into transactions values (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![signed(*counter)?, digest, keys, signed(at.0)?, receipt, outputs],
         )
     }
 
@@ -300,11 +296,18 @@ impl<'a> Records<'a> {
 fn authorised(row: &Row<'_>) -> Sql<Authorised> {
     let keys: Vec<u8> = row.get(2)?;
     let keys = minicbor::decode(&keys).map_err(|error| unusable(error.to_string()))?;
-    Ok(Authorised { counter: unsigned(row, 0)?, digest: row.get(1)?, keys, at: Timestamp(unsigned(row, 3)?) })
+    Ok(Authorised {
+        counter: unsigned(row, 0)?,
+        digest: row.get(1)?,
+        keys,
+        at: Timestamp(unsigned(row, 3)?),
+        outputs: row.get(4)?,
+    })
 }
 
 fn spent(transaction: Authorised) -> SpentTransaction {
-    SpentTransaction { digest: transaction.digest, conflict_keys: transaction.keys, at: transaction.at }
+    let Authorised { digest, keys: conflict_keys, at, outputs, .. } = transaction;
+    SpentTransaction { digest, conflict_keys, at, outputs }
 }
 
 fn bucket_key(bucket: &BucketName) -> (u8, &str, u8) {

@@ -45,7 +45,8 @@ create table transactions (
     -- Conflict keys in ascending order, CBOR.
     keys blob not null,
     at integer not null,
-    receipt blob not null
+    receipt blob not null,
+    outputs blob not null check (length(outputs) = 32)
 ) strict;
 
 -- Which transactions pay which withdrawal.

@@ -1,6 +1,7 @@
 //! Whose word a release is, when it counts, and what it can still do once something was authorised.
 
 use holdfast_authn::release::{self, Kind, Outcome, SigningKey};
+use holdfast_transactions::outputs_digest;
 use holdfast_values::{Amount, Timestamp, WithdrawalId, time};
 
 use crate::exchange::{BTC, CUSTOMER, Exchange, OTHER, START};
@@ -307,9 +308,14 @@ fn a_statement_tells_everything_that_was_authorised_or_voided() {
     let mut signer = exchange.signer();
     let intent = exchange.intent(CUSTOMER, BTC);
     let coin = exchange.coin(2 * BTC);
+    let mut paid = Vec::new();
     for fee in [1_000, 2_000] {
         let psbt = exchange.house.pay(&[coin.clone()], &[(CUSTOMER, BTC)], fee).serialize();
-        exchange.ask(&mut signer, &exchange.release(&psbt, &[intent.clone()]), &psbt).unwrap();
+        let release = exchange.release(&psbt, &[intent.clone()]);
+        let (_, examined) = signer.would_authorise(&exchange.seal(&release), &psbt).unwrap();
+        let outputs = examined.decoded.outputs.iter();
+        paid.push(outputs_digest(outputs.map(|paid| (Some(&paid.destination), &paid.asset, paid.amount))));
+        exchange.ask(&mut signer, &release, &psbt).unwrap();
     }
     signer.void(WithdrawalId(99)).unwrap();
     let statement = signer.spends().unwrap();
@@ -321,6 +327,9 @@ fn a_statement_tells_everything_that_was_authorised_or_voided() {
     assert_eq!(spend.intent, intent.to_string());
     assert_eq!(spend.transactions.len(), 2);
     assert_eq!(spend.transactions[0].conflict_keys, spend.transactions[1].conflict_keys);
+    let outputs: Vec<[u8; 32]> = spend.transactions.iter().map(|transaction| transaction.outputs).collect();
+    assert_eq!(outputs, paid, "what a chain shows of each");
+    assert_ne!(paid[0], paid[1], "their change differs");
     assert_eq!(Some((spends.sequence, spends.head)), signer.status().unwrap().seen);
     assert_ne!(Amount::ZERO, intent.amount);
 }
