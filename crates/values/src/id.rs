@@ -197,6 +197,11 @@ minted_id!(
     ReleaseId,
     "rl"
 );
+minted_id!(
+    /// A mandate, `md_...`: what one API key may withdraw without asking its owner again.
+    MandateId,
+    "md"
+);
 
 #[cfg(test)]
 mod tests {

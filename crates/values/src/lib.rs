@@ -19,9 +19,10 @@ pub use amount::{Amount, AmountError, UsdCents};
 pub use asset::{AssetError, AssetNetwork, AssetSpec};
 pub use conflict::{ConflictKey, ConflictKeyError};
 pub use fingerprint::Fingerprint;
-pub use id::{AccountId, AssetSymbol, CaseId, IdError, Name, ReleaseId, TransferId, WithdrawalId};
+pub use id::{AccountId, AssetSymbol, CaseId, IdError, MandateId, Name, ReleaseId, TransferId, WithdrawalId};
 pub use network::{Family, Network};
 pub use texts::{
-    ExternalPayment, OperatorText, Purpose, SignedText, TextDigest, TextError, TransferText, WithdrawalText,
+    ChangeText, ExternalPayment, MandateText, OperatorText, Purpose, SignedText, TextDigest, TextError,
+    TransferText, WithdrawalText,
 };
 pub use time::{Micros, TimeError, Timestamp};

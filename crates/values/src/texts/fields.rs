@@ -1,4 +1,4 @@
-//! The values that only signed texts have: exchange, nonce, whole seconds, and an operator's act.
+//! The values that only signed texts have: exchange, nonce, whole seconds, and what an act or a change is.
 
 use core::fmt;
 use core::str::FromStr;
@@ -35,7 +35,7 @@ pub enum FieldError {
     #[error("the payload is a SHA-256 in 64 lower-case hexadecimal digits, or -")]
     Payload,
     /// Amounts of one text differ in their decimals, or have too many.
-    #[error("amount and fee-max have the same number of decimals, that of the network")]
+    #[error("all amounts have the same number of decimals, that of the asset on its network, and at most 24")]
     Decimals,
     /// Not a purpose.
     #[error("the purpose is sweep, consolidation, refill, gas, child-pays or cancel")]
@@ -49,6 +49,21 @@ pub enum FieldError {
     /// A network fee with other decimals than the network's coin.
     #[error("fee-max is in the network's own coin: 8 decimals on Bitcoin networks, 18 on EVM networks")]
     FeeDecimals,
+    /// Not the hash of a key.
+    #[error("the key is the SHA-256 of its SubjectPublicKeyInfo in 64 lower-case hexadecimal digits")]
+    Key,
+    /// Destinations that are none, too many, out of order, or not all on one network.
+    #[error(
+        "a mandate has 1 to 16 destinations on one network, each an address, a space and its memo or -, in ascending order of \
+         their bytes, each once"
+    )]
+    Destinations,
+    /// A mandate for nothing, or for less in a day than at once.
+    #[error("amount-max is more than zero, and day-max is at least amount-max")]
+    Limits,
+    /// A mandate for too long.
+    #[error("a mandate is given for at most 90 days")]
+    MandateTime,
 }
 
 impl FieldError {
@@ -68,6 +83,10 @@ impl FieldError {
             Self::NotReleasable => "text_not_releasable",
             Self::External => "text_external",
             Self::FeeDecimals => "text_fee_decimals",
+            Self::Key => "text_key",
+            Self::Destinations => "text_destinations",
+            Self::Limits => "text_limits",
+            Self::MandateTime => "text_mandate_time",
         }
     }
 }
@@ -131,19 +150,19 @@ text_value!(
     |text| text.len() <= 253 && text.contains('.') && text.split('.').all(is_label)
 );
 text_value!(
-    /// What an operator does: `[a-z_]{1,40}`.
+    /// What an operator does, or what a customer changes: `[a-z_]{1,40}`.
     Act,
     FieldError::Act,
     |text| (1..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
 );
 text_value!(
-    /// What an operator's act is about: 1 to 160 printable ASCII characters without spaces; `-` for nothing.
+    /// What an act or a change is about: 1 to 160 printable ASCII characters without spaces; `-` for nothing.
     Target,
     FieldError::Target,
     |text| (1..=160).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 );
 text_value!(
-    /// Short parameters of an operator's act: 1 to 400 printable ASCII characters, single spaces inside; `-` for none.
+    /// Short parameters of an act or a change: 1 to 400 printable ASCII characters, single spaces inside; `-` for none.
     Detail,
     FieldError::Detail,
     |text| {
@@ -263,7 +282,7 @@ impl FromStr for Seconds {
     }
 }
 
-/// When an operator's signature may be used: from `not_before` until `not_after`, which is later.
+/// When an operator's signature, or a mandate, may be used: from `not_before` until `not_after`, which is later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
     not_before: Seconds,

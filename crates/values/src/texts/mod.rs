@@ -4,7 +4,9 @@
 //! A text is ASCII, one field a line, in fixed order, each value with one spelling: whatever parses prints back to the
 //! same bytes, and everything else is refused with the line and the reason. What is signed is the SHA-256 of all of it.
 
+mod change;
 mod fields;
+mod mandate;
 mod operator;
 mod reader;
 #[cfg(test)]
@@ -17,7 +19,9 @@ use core::fmt;
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 use sha2::{Digest as _, Sha256};
 
+pub use change::ChangeText;
 pub use fields::{Act, Detail, ExchangeName, FieldError, Nonce, Seconds, Target, Window};
+pub use mandate::{Destinations, MANDATE_DESTINATIONS_MAX, MANDATE_TIME_MAX, MandateText};
 pub use operator::OperatorText;
 pub use reader::{TextError, TextReason};
 pub use transfer::{ExternalPayment, Purpose, TransferText};
@@ -75,6 +79,10 @@ pub enum SignedText {
     Operator(OperatorText),
     /// `holdfast-transfer/v1`.
     Transfer(TransferText),
+    /// `holdfast-change/v1`.
+    Change(ChangeText),
+    /// `holdfast-mandate/v1`.
+    Mandate(MandateText),
 }
 
 impl SignedText {
@@ -85,6 +93,8 @@ impl SignedText {
             WithdrawalText::HEADER => WithdrawalText::read(reader).map(Self::Withdrawal),
             OperatorText::HEADER => OperatorText::read(reader).map(Self::Operator),
             TransferText::HEADER => TransferText::read(reader).map(Self::Transfer),
+            ChangeText::HEADER => ChangeText::read(reader).map(Self::Change),
+            MandateText::HEADER => MandateText::read(reader).map(Self::Mandate),
             _ => Err(TextError { line: 1, reason: TextReason::Header }),
         }
     }
@@ -95,15 +105,19 @@ impl SignedText {
             Self::Withdrawal(_) => WithdrawalText::HEADER,
             Self::Operator(_) => OperatorText::HEADER,
             Self::Transfer(_) => TransferText::HEADER,
+            Self::Change(_) => ChangeText::HEADER,
+            Self::Mandate(_) => MandateText::HEADER,
         }
     }
 
-    /// The fields in their order, each value as printed.
+    /// The fields in their order, each value as printed. A mandate's `destination` may stand several times.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Withdrawal(text) => text.fields(),
             Self::Operator(text) => text.fields(),
             Self::Transfer(text) => text.fields(),
+            Self::Change(text) => text.fields(),
+            Self::Mandate(text) => text.fields(),
         }
     }
 

@@ -31,7 +31,9 @@ pub enum TextReason {
     #[error("the last line must end with a line feed")]
     Unterminated,
     /// The first line names no kind of text that is known here.
-    #[error("the first line must be holdfast-withdrawal/v1, holdfast-operator/v1 or holdfast-transfer/v1")]
+    #[error(
+        "the first line must be holdfast-withdrawal/v1, holdfast-operator/v1, holdfast-transfer/v1, holdfast-change/v1 or holdfast-mandate/v1"
+    )]
     Header,
     /// Another line than the field that stands here.
     #[error("here must stand \"{name}: \" and a value")]
@@ -167,6 +169,11 @@ impl<'a> Reader<'a> {
         let value = value.filter(|value| !value.is_empty());
         let value = value.ok_or_else(|| self.at_line(TextReason::Expected { name }))?;
         parse(value).map_err(|error| self.at_line(error))
+    }
+
+    /// True if the next line is of this field: for fields that may stand several times.
+    pub(super) fn stands(&self, name: &str) -> bool {
+        self.rest.strip_prefix(name).is_some_and(|rest| rest.starts_with(": "))
     }
 
     /// Nothing may be left.
