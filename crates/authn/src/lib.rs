@@ -11,6 +11,7 @@ pub mod key;
 pub mod operator;
 pub mod release;
 pub mod request;
+pub mod webauthn;
 
 pub use dialect::{Dialect, SignedRequest, VERIFIER_VERSION, Verified, parse, verify, verify_signature};
 pub use key::{HmacSecret, KeyError, KeyKind, KeyMaterial, RsaPublicKey};
