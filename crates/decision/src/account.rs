@@ -6,6 +6,7 @@ use minicbor::{Decode, Encode};
 use crate::command::{Scopes, SecurityChange};
 use crate::configuration::Configuration;
 use crate::event::TierIndex;
+use crate::protection::{KeyFence, Protection};
 use crate::window::Window;
 
 /// The most keys of one account, revoked ones included.
@@ -48,6 +49,9 @@ pub struct Account {
     /// What it withdrew or is about to.
     #[n(9)]
     pub window: Window,
+    /// Credentials, codes, mandates, devices, lock; nothing as long as there is none of them.
+    #[n(10)]
+    pub protection: Option<Box<Protection>>,
 }
 
 /// When protection changed, and by which record.
@@ -85,6 +89,26 @@ pub struct ApiKey {
     /// From where it may be used.
     #[n(5)]
     pub ip_allowlist: Box<[Fingerprint]>,
+    /// What else bounds it, and what is known of its use.
+    #[n(6)]
+    pub fenced: Option<Box<FencedKey>>,
+}
+
+/// What bounds an API key, and what is known of its use.
+#[derive(Clone, Debug, Default, Encode, Decode)]
+pub struct FencedKey {
+    /// As its owner wants it.
+    #[n(0)]
+    pub fence: KeyFence,
+    /// When its first revision was recorded.
+    #[n(1)]
+    pub made_at: Timestamp,
+    /// When a request of it passed last.
+    #[n(2)]
+    pub last_used: Option<Timestamp>,
+    /// What was asked for with it in the last 24 hours, if it has a limit.
+    #[n(3)]
+    pub spent: Vec<(Timestamp, UsdCents)>,
 }
 
 /// A destination in an account's book.
@@ -115,6 +139,7 @@ impl Account {
             api_keys: Vec::new(),
             addresses: Vec::new(),
             window: Window::default(),
+            protection: None,
         }
     }
 

@@ -14,6 +14,9 @@ use crate::acts::{Act, Digest};
 use crate::configuration::Configuration;
 use crate::event::Approval;
 
+pub use crate::protection::{
+    BoundApproval, ChangeProtection, KeyCohort, KeyUse, PresentCode, RecordSession, SessionFacts,
+};
 pub use crate::subject::{OperatorKey, OperatorSignature, PolicySource, Scope, TokenScopes, TokenSpec};
 
 /// One thing the core is asked to do.
@@ -226,6 +229,58 @@ pub enum Command {
     /// What a chain shows, under a token of its own.
     #[n(25)]
     RecordObservation(#[n(0)] Box<Observation>),
+    /// The owner's credential approves a withdrawal, over its text.
+    #[n(26)]
+    ApproveIntent {
+        /// Whose; must be the withdrawal's account.
+        #[n(0)]
+        account: AccountId,
+        /// Which.
+        #[n(1)]
+        withdrawal: WithdrawalId,
+        /// The verdict on the assertion.
+        #[n(2)]
+        approval: Box<BoundApproval>,
+    },
+    /// The account's protection is to change.
+    #[n(27)]
+    ChangeProtection(#[n(0)] Box<ChangeProtection>),
+    /// A one-time or recovery code was shown and compared at the edge.
+    #[n(28)]
+    PresentCode(#[n(0)] Box<PresentCode>),
+    /// A customer signed in, or goes on from elsewhere.
+    #[n(29)]
+    RecordSession(#[n(0)] Box<RecordSession>),
+    /// Take many API keys out of use at once.
+    #[n(30)]
+    RevokeApiKeys {
+        /// Which.
+        #[n(0)]
+        cohort: Box<KeyCohort>,
+        /// Who asked.
+        #[n(1)]
+        by: Name,
+    },
+    /// What the gate saw, in sum.
+    #[n(31)]
+    RecordKeyUse {
+        /// By key.
+        #[n(0)]
+        keys: Vec<KeyUse>,
+    },
+    /// Write a withdrawal's text anew, whose time has passed.
+    #[n(32)]
+    RenewIntent {
+        /// Whose; must be the withdrawal's account.
+        #[n(0)]
+        account: AccountId,
+        /// Which.
+        #[n(1)]
+        withdrawal: WithdrawalId,
+        /// Minted at intake.
+        #[cbor(n(2), with = "minicbor::bytes")]
+        nonce: [u8; 32],
+    },
 }
 
 /// A transaction as it would be signed, read at the edge from its final bytes.
@@ -513,6 +568,16 @@ pub enum Evidence {
     /// The customer's own signed API request, whose signature was verified at the edge.
     #[n(1)]
     ApiRequest(#[n(0)] Box<ApiEvidence>),
+    /// A session of which the backend reports more.
+    #[n(2)]
+    Device {
+        /// The backend says that a one-time code was presented.
+        #[n(0)]
+        one_time_code: bool,
+        /// What is known of it.
+        #[n(1)]
+        facts: SessionFacts,
+    },
 }
 
 /// The verdict on a signed API request: what `authn` proved, for `decide` to judge.

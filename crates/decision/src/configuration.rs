@@ -206,7 +206,18 @@ pub struct Parameters {
     /// For how long a release is good; absent: [`RELEASE_LIFETIME`].
     #[n(13)]
     pub release_lifetime: Option<Micros>,
+    /// How old a customer's credential must be to count; absent: [`CREDENTIAL_AGEING`].
+    #[n(14)]
+    pub credential_ageing: Option<Micros>,
+    /// How long a recovery waits for a veto before operators may end it; absent: [`RECOVERY_WAIT`].
+    #[n(15)]
+    pub recovery_wait: Option<Micros>,
 }
+
+/// How old a credential must be to count, unless the configuration says otherwise.
+pub const CREDENTIAL_AGEING: Micros = 72 * time::HOUR;
+/// How long a recovery waits for a veto, unless the configuration says otherwise.
+pub const RECOVERY_WAIT: Micros = 72 * time::HOUR;
 
 /// For how long a release is good unless the configuration says otherwise.
 pub const RELEASE_LIFETIME: Micros = time::MINUTE;
@@ -230,6 +241,8 @@ impl Default for Parameters {
             small_account_age: 30 * time::DAY,
             loosening_signatures: 2,
             release_lifetime: None,
+            credential_ageing: None,
+            recovery_wait: None,
         }
     }
 }
@@ -255,6 +268,34 @@ pub struct Configuration {
     /// At most [`SIGNERS_MAX`].
     #[n(5)]
     pub signers: Option<Vec<SignerConfiguration>>,
+    /// Where customers' credentials are registered and used; without it none can be.
+    #[n(6)]
+    pub parties: Option<Box<Parties>>,
+}
+
+/// The WebAuthn relying parties of the exchange.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Parties {
+    /// For approvals: an rpId and an origin of their own, where nothing else is served.
+    #[n(0)]
+    pub approve: Party,
+    /// For signing in.
+    #[n(1)]
+    pub login: Option<Party>,
+}
+
+/// One relying party.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Party {
+    /// Its id: a DNS name.
+    #[n(0)]
+    pub rp_id: String,
+    /// The origins of its pages, as `https://host[:port]`; 1 to 8.
+    #[n(1)]
+    pub origins: Vec<String>,
+    /// The AppID of keys that were registered under legacy U2F.
+    #[n(2)]
+    pub app_id: Option<String>,
 }
 
 /// The most assets.

@@ -139,6 +139,17 @@ fn dispatch(state: &State, at: Timestamp, command: &Command, out: &mut Events) -
         Command::ProposeTransaction(proposed) => crate::release::propose(state, at, proposed, out)?,
         Command::RecordReceipt(receipt) => crate::observe::receipt(state, receipt, out)?,
         Command::RecordObservation(observation) => crate::observe::observe(state, observation, out)?,
+        Command::ApproveIntent { account, withdrawal, approval } => {
+            crate::approve::approve(state, at, account, *withdrawal, approval, out)?;
+        }
+        Command::RenewIntent { account, withdrawal, nonce } => {
+            crate::approve::renew(state, at, account, *withdrawal, *nonce, out)?;
+        }
+        Command::ChangeProtection(asked) => crate::protect::change(state, at, asked, out)?,
+        Command::PresentCode(shown) => crate::codes::present(state, at, shown, out)?,
+        Command::RecordSession(session) => crate::sessions::record(state, at, session, out)?,
+        Command::RevokeApiKeys { cohort, .. } => crate::keys::revoke(state, cohort, out)?,
+        Command::RecordKeyUse { keys } => crate::keys::used(state, at, keys, out)?,
     }
     Ok(())
 }

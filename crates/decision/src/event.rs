@@ -4,7 +4,7 @@
 
 use holdfast_policy::Factor;
 use holdfast_values::{
-    AccountId, Amount, ConflictKey, Destination, Fingerprint, Name, Network, Timestamp, UsdCents,
+    AccountId, Amount, ConflictKey, Destination, Fingerprint, MandateId, Name, Network, Timestamp, UsdCents,
     WithdrawalId,
 };
 use minicbor::{Decode, Encode};
@@ -17,6 +17,9 @@ use crate::command::{
 use crate::configuration::{Class, Configuration};
 use crate::reason::{Reason, Refusal, Severity};
 
+pub use crate::protection::{
+    ApprovedText, Basis, BoundApproval, Change, CodeProof, KeyCohort, KeyUse, SessionFacts,
+};
 pub use crate::released::{
     Alarm, Approval, Dropped, RecoveredTransaction, SpendRecovered, Standing, TransactionReleased,
     TransferReleased,
@@ -478,6 +481,154 @@ pub enum Event {
     /// A signer's record of a payment that this journal does not know as released.
     #[n(53)]
     SpendRecovered(#[n(0)] Box<SpendRecovered>),
+    /// The owner's credential approved this very text; the assertion travels in its release.
+    #[n(54)]
+    IntentApproved {
+        /// Which withdrawal.
+        #[n(0)]
+        withdrawal: WithdrawalId,
+        /// By which credential.
+        #[n(1)]
+        approval: Box<BoundApproval>,
+    },
+    /// An account's protection changed; its owner is to be told.
+    #[n(55)]
+    ProtectionChanged {
+        /// Whose.
+        #[n(0)]
+        account: AccountIndex,
+        /// What.
+        #[n(1)]
+        change: Box<Change>,
+        /// On whose word, for a credential.
+        #[n(2)]
+        basis: Option<Basis>,
+        /// The approval, where one was needed.
+        #[n(3)]
+        approval: Option<Box<ApprovedText>>,
+    },
+    /// The owner asked to unlock the settings: the lock's time runs.
+    #[n(56)]
+    UnlockBegun {
+        /// Whose.
+        #[n(0)]
+        account: AccountIndex,
+    },
+    /// A code was right, and is spent.
+    #[n(57)]
+    CodeAccepted {
+        /// Whose.
+        #[n(0)]
+        account: AccountIndex,
+        /// Which.
+        #[n(1)]
+        proof: CodeProof,
+        /// From which known device.
+        #[n(2)]
+        device: Option<Fingerprint>,
+    },
+    /// A code was wrong.
+    #[n(58)]
+    CodeFailed {
+        /// Whose.
+        #[n(0)]
+        account: AccountIndex,
+        /// From which known device; nothing: from any other.
+        #[n(1)]
+        device: Option<Fingerprint>,
+    },
+    /// A customer acts from a device and a place.
+    #[n(59)]
+    SessionSeen {
+        /// Whose.
+        #[n(0)]
+        account: AccountIndex,
+        /// What is known of it.
+        #[n(1)]
+        facts: SessionFacts,
+        /// The credential that signed in, with its counter.
+        #[n(2)]
+        credential: Option<(Fingerprint, u32)>,
+        /// The account was never seen on this device.
+        #[n(3)]
+        new_device: bool,
+        /// The account was never seen in this place.
+        #[n(4)]
+        new_place: bool,
+    },
+    /// Every API key of a cohort is out of use.
+    #[n(60)]
+    ApiKeysRevoked {
+        /// Which.
+        #[n(0)]
+        cohort: Box<KeyCohort>,
+        /// How many there were.
+        #[n(1)]
+        count: u32,
+    },
+    /// When keys were used last.
+    #[n(61)]
+    ApiKeysUsed {
+        /// By key.
+        #[n(0)]
+        keys: Vec<KeyUse>,
+    },
+    /// A key that had slept was used.
+    #[n(62)]
+    ApiKeyWoke {
+        /// Whose.
+        #[n(0)]
+        account: AccountIndex,
+        /// Which.
+        #[n(1)]
+        key: Fingerprint,
+        /// For how many days it had not been used.
+        #[n(2)]
+        idle_days: u32,
+    },
+    /// A withdrawal's text is past its time: it goes back to its owner, its reservation kept.
+    #[n(63)]
+    IntentLapsed {
+        /// Which.
+        #[n(0)]
+        withdrawal: WithdrawalId,
+    },
+    /// It has a text again.
+    #[n(64)]
+    IntentRenewed {
+        /// Which.
+        #[n(0)]
+        withdrawal: WithdrawalId,
+        /// The text's nonce.
+        #[cbor(n(1), with = "minicbor::bytes")]
+        nonce: [u8; 32],
+        /// The text's not-after.
+        #[n(2)]
+        not_after: Timestamp,
+    },
+    /// A withdrawal was asked for under a mandate.
+    #[n(65)]
+    MandateUsed {
+        /// Which withdrawal.
+        #[n(0)]
+        withdrawal: WithdrawalId,
+        /// Under which mandate.
+        #[n(1)]
+        mandate: MandateId,
+    },
+    /// Operators gave an account back to its owner: only the credential that waited for them counts from here.
+    #[n(66)]
+    AccountRecovered {
+        /// Whose.
+        #[n(0)]
+        account: AccountIndex,
+        /// The credential.
+        #[n(1)]
+        credential: Fingerprint,
+        /// What operators signed.
+        #[n(2)]
+        approval: Box<Approval>,
+    },
 }
 
 /// The facts of a new withdrawal.

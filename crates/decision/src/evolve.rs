@@ -172,6 +172,18 @@ pub fn evolve(state: &mut State, at: Timestamp, event: &Event) {
         | Event::ReceiptRecorded { .. }
         | Event::EpochBegun { .. }
         | Event::SpendRecovered(_) => state.evolve_ledger(at, event),
+        Event::IntentApproved { .. }
+        | Event::IntentLapsed { .. }
+        | Event::IntentRenewed { .. }
+        | Event::MandateUsed { .. } => state.evolve_approval(at, event),
+        Event::ProtectionChanged { .. } | Event::UnlockBegun { .. } | Event::AccountRecovered { .. } => {
+            state.evolve_protection(at, event);
+        }
+        Event::CodeAccepted { .. } | Event::CodeFailed { .. } => state.evolve_codes(at, event),
+        Event::SessionSeen { .. } => state.evolve_session(at, event),
+        Event::ApiKeysRevoked { .. } | Event::ApiKeysUsed { .. } | Event::ApiKeyWoke { .. } => {
+            state.evolve_keys(at, event);
+        }
         Event::SnapshotRecorded { .. }
         | Event::Refused { .. }
         | Event::Repeated { .. }
@@ -292,6 +304,7 @@ impl State {
                 scopes: key.scopes,
                 is_revoked: false,
                 ip_allowlist: key.ip_allowlist.clone().into(),
+                fenced: None,
             })
             .collect();
         account.addresses = imported
@@ -309,7 +322,7 @@ impl State {
         self.push_account(account);
     }
 
-    fn edit_account(&mut self, index: AccountIndex, edit: impl FnOnce(&mut Account)) {
+    pub(crate) fn edit_account(&mut self, index: AccountIndex, edit: impl FnOnce(&mut Account)) {
         if let Some(account) = usize::try_from(index.0).ok().and_then(|place| self.accounts.get_mut(place)) {
             edit(account);
         }
@@ -331,6 +344,7 @@ impl State {
             scopes,
             is_revoked: false,
             ip_allowlist: ip_allowlist.into(),
+            fenced: None,
         };
         let place = usize::try_from(index.0).ok();
         let Some(account) = place.and_then(|place| self.accounts.get_mut(place)) else { return };
@@ -393,6 +407,9 @@ impl State {
             request,
             approval: None,
             released: None,
+            bound: None,
+            mandate: None,
+            lapse: None,
         };
         self.checks.insert((withdrawal.next_check, id));
         self.open_by_account.insert((withdrawal.request.account, id));

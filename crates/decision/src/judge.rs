@@ -349,7 +349,7 @@ pub(crate) fn facts<'s>(state: &'s State, at: Timestamp, subject: &Subject<'s>) 
     facts.set_long(Fact::DestinationAgeHours, hours(age));
 
     match subject.evidence {
-        Evidence::Session { one_time_code } => {
+        Evidence::Session { one_time_code } | Evidence::Device { one_time_code, .. } => {
             facts.set_text(Fact::Channel, "session");
             facts.set_bool(Fact::ApiKeyPresent, false);
             facts.set_long(Fact::ApiKeyAgeHours, NEVER_HOURS);

@@ -6,22 +6,28 @@
 
 pub mod account;
 pub mod acts;
+mod approve;
 pub mod bucket;
+mod codes;
 pub mod command;
 pub mod configuration;
 mod decide;
 pub mod event;
 mod evolve;
 mod judge;
+mod keys;
 pub mod ledger;
 pub mod lookup;
 mod observe;
 mod operate;
 pub mod price;
+mod protect;
+pub mod protection;
 pub mod reason;
 mod refuse;
 mod release;
 pub mod released;
+mod sessions;
 mod settle;
 pub mod state;
 pub mod steady;

@@ -1,11 +1,12 @@
 //! A withdrawal while it is open. Closed ones leave State; the views remember them.
 
-use holdfast_values::{Timestamp, UsdCents};
+use holdfast_values::{MandateId, Timestamp, UsdCents};
 use minicbor::{Decode, Encode};
 
 use crate::acts::Digest;
 use crate::configuration::Class;
 use crate::event::{Approval, Decision, Factors, Lane, Status, WithdrawalRequested};
+use crate::protection::BoundApproval;
 
 /// One open withdrawal.
 #[derive(Clone, Debug, Encode, Decode)]
@@ -43,6 +44,26 @@ pub struct Withdrawal {
     /// The transactions that may pay it.
     #[n(10)]
     pub released: Option<Box<Releases>>,
+    /// Its owner's approval of this very text.
+    #[n(11)]
+    pub bound: Option<Box<BoundApproval>>,
+    /// The mandate that it was asked for under.
+    #[n(12)]
+    pub mandate: Option<MandateId>,
+    /// How often its text's time has passed; nothing for never.
+    #[n(13)]
+    pub lapse: Option<Lapse>,
+}
+
+/// A text whose time has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Lapse {
+    /// How often.
+    #[n(0)]
+    pub count: u8,
+    /// It has no text now: until it is renewed it can only expire.
+    #[n(1)]
+    pub is_waiting: bool,
 }
 
 /// What was released to pay a withdrawal. Any two of its live transactions conflict: a chain takes at most one.
