@@ -212,7 +212,10 @@ mod tests {
         let id = WithdrawalId(u128::MAX);
         assert_eq!(id.to_string(), "wd_7zzzzzzzzzzzzzzzzzzzzzzzzz");
         assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(MandateId(u128::MAX).to_string(), "md_7zzzzzzzzzzzzzzzzzzzzzzzzz");
+        assert_eq!("md_7zzzzzzzzzzzzzzzzzzzzzzzzz".parse(), Ok(MandateId(u128::MAX)));
         for text in [
+            "md_7zzzzzzzzzzzzzzzzzzzzzzzzz",
             "wd_",
             "wd_8zzzzzzzzzzzzzzzzzzzzzzzzz",
             "wd_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",

@@ -21,8 +21,9 @@ fn vectors(document: &'static str) -> Vec<(&'static str, &'static str)> {
 fn vectors_parse_print_and_hash_as_documented() {
     let vectors = vectors(DOCUMENT);
     assert_eq!(vectors.len(), DOCUMENT.matches("```text-vector").count(), "each vector has its digest");
-    for header in ["holdfast-withdrawal/v1", "holdfast-operator/v1", "holdfast-transfer/v1"] {
-        assert!(vectors.iter().any(|(text, _)| text.starts_with(header)), "{header}");
+    for kind in ["withdrawal", "operator", "transfer", "change", "mandate"] {
+        let header = format!("holdfast-{kind}/v1\n");
+        assert!(vectors.iter().any(|(text, _)| text.starts_with(&header)), "{header}");
     }
     for (text, digest) in vectors {
         let parsed = SignedText::parse(text.as_bytes()).unwrap();
@@ -51,7 +52,10 @@ fn refusals_are_as_documented() {
         }
         seen.extend((!rows.is_empty()).then_some(rows.len()));
     }
-    assert!(seen.len() == 2 && seen.iter().all(|rows| *rows >= 10), "operator and transfer: {seen:?} rows");
+    assert!(
+        seen.len() == 4 && seen.iter().all(|rows| *rows >= 5),
+        "all kinds but withdrawals: {seen:?} rows"
+    );
 }
 
 #[test]

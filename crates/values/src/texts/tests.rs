@@ -5,9 +5,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::address::Destination;
 use crate::amount::{Amount, DECIMALS_MAX};
-use crate::id::{TransferId, WithdrawalId};
+use crate::id::{MandateId, TransferId, WithdrawalId};
 use crate::network::Network;
-use crate::time::Timestamp;
+use crate::time::{SECOND, Timestamp};
 
 fn withdrawal() -> WithdrawalText {
     WithdrawalText {
@@ -53,6 +53,43 @@ fn transfer() -> TransferText {
         }),
         fee_max: Amount::from_base_units(50_000),
         not_after: Seconds::floor(Timestamp::parse("2026-11-29T12:00:00Z").unwrap()),
+        nonce: Nonce([0xa5; 32]),
+    }
+}
+
+fn change() -> ChangeText {
+    ChangeText {
+        exchange: "harbor.example".parse().unwrap(),
+        account: "ac_1".parse().unwrap(),
+        change: "add_credential".parse().unwrap(),
+        target: format!("credential:{}", "0f".repeat(32)).parse().unwrap(),
+        detail: format!("key={}", "1e".repeat(32)).parse().unwrap(),
+        not_after: Seconds::floor(Timestamp::parse("2026-11-22T12:00:00Z").unwrap()),
+        nonce: Nonce([0xa5; 32]),
+    }
+}
+
+fn bitcoin(address: &str) -> Destination {
+    Destination::parse(Network::Bitcoin, address, None).unwrap()
+}
+
+const LEGACY: &str = "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2";
+const SEGWIT: &str = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
+
+fn mandate() -> MandateText {
+    let second = |text| Seconds::floor(Timestamp::parse(text).unwrap());
+    MandateText {
+        exchange: "harbor.example".parse().unwrap(),
+        account: "ac_1".parse().unwrap(),
+        mandate: MandateId(7),
+        api_key: "maker-1".parse().unwrap(),
+        key: [0x0f; 32],
+        asset: "BTC".parse().unwrap(),
+        destinations: Destinations::new(vec![bitcoin(SEGWIT), bitcoin(LEGACY)]).unwrap(),
+        decimals: 8,
+        amount_max: Amount::from_base_units(50_000_000),
+        day_max: Amount::from_base_units(200_000_000),
+        window: Window::new(second("2026-11-22T12:00:00Z"), second("2027-02-20T12:00:00Z")).unwrap(),
         nonce: Nonce([0xa5; 32]),
     }
 }
@@ -208,6 +245,127 @@ fn a_transfer_has_one_spelling() {
 }
 
 #[test]
+fn a_change_has_one_spelling() {
+    let text = change().to_string();
+    assert_eq!(ChangeText::parse(text.as_bytes()), Ok(change()));
+    for (from, to, expected) in [
+        ("change/v1", "change/v2", (1, "text_header")),
+        ("harbor.example", "harbor.example.", (2, "text_exchange")),
+        ("account: ac_1", "account: ac.1", (3, "text_id")),
+        ("account: ac_1\n", "", (3, "text_expected")),
+        ("add_credential", "add-credential", (4, "text_act")),
+        ("add_credential", "Add_credential", (4, "text_act")),
+        ("change: add_credential", "act: add_credential", (4, "text_expected")),
+        ("credential:", "credential: ", (5, "text_target")),
+        ("detail: key=", "detail:  key=", (6, "text_detail")),
+        ("00Z\nnonce", "00.0Z\nnonce", (7, "text_second")),
+        ("paU\n", "paV\n", (8, "text_nonce")),
+        ("paU\n", "paU\nnonce: -\n", (9, "text_extra")),
+    ] {
+        assert_eq!(refused(&text, from, to), expected, "{from:?} -> {to:?}");
+    }
+    let bare = ChangeText { target: "-".parse().unwrap(), detail: "-".parse().unwrap(), ..change() };
+    assert_eq!(ChangeText::parse(bare.to_string().as_bytes()), Ok(bare));
+}
+
+#[test]
+fn a_mandate_has_one_spelling() {
+    let text = mandate().to_string();
+    assert_eq!(MandateText::parse(text.as_bytes()), Ok(mandate()));
+    assert_eq!(mandate().network(), Network::Bitcoin);
+    let (first, second) = (format!("destination: {LEGACY} -\n"), format!("destination: {SEGWIT} -\n"));
+    let both = format!("{first}{second}");
+    for (from, to, expected) in [
+        ("mandate/v1", "mandate/v2", (1, "text_header")),
+        ("mandate: md_", "mandate: wd_", (4, "text_id")),
+        ("api-key: maker-1", "api-key: maker 1", (5, "text_id")),
+        ("\nkey: 0f", "\nkey: 0F", (6, "text_key")),
+        ("\nkey: 0f", "\nkey: 0", (6, "text_key")),
+        ("asset: BTC", "asset: btc", (7, "text_id")),
+        ("network: bitcoin", "network: xrp", (8, "text_not_releasable")),
+        ("network: bitcoin", "network: ethereum", (9, "address_encoding")),
+        (first.as_str(), "", (9, "ok")),
+        (second.as_str(), "", (9, "ok")),
+        (both.as_str(), "", (9, "text_expected")),
+        (both.as_str(), &format!("{second}{first}"), (10, "text_destinations")),
+        (both.as_str(), &format!("{first}{first}{second}"), (10, "text_destinations")),
+        (SEGWIT, &SEGWIT.to_uppercase(), (10, "text_spelling")),
+        (&both, &format!("destination: {} -\n", SEGWIT.to_uppercase()), (9, "text_spelling")),
+        (&format!("{SEGWIT} -"), SEGWIT, (10, "text_destinations")),
+        (&format!("{SEGWIT} -"), &format!("{SEGWIT}  -"), (10, "memo_not_supported")),
+        (&format!("{SEGWIT} -"), &format!("{SEGWIT} - "), (10, "memo_not_supported")),
+        (&format!("{SEGWIT} -"), &format!("{SEGWIT} 7"), (10, "memo_not_supported")),
+        (&format!("{SEGWIT} -"), &format!("{SEGWIT} "), (10, "memo_invalid")),
+        (&format!("{SEGWIT} -"), &format!(" {SEGWIT} -"), (10, "address_empty")),
+        ("amount-max: 0.50000000", "amount-max: 0.00000000", (11, "text_limits")),
+        ("amount-max: 0.50000000", "amount-max: 2.00000001", (12, "text_limits")),
+        ("amount-max: 0.50000000", "amount-max: 0.5000000", (12, "text_decimals")),
+        ("day-max: 2.00000000", "day-max: 0.49999999", (12, "text_limits")),
+        ("day-max: 2.00000000", "day-max: 2.0000000", (12, "text_decimals")),
+        ("not-before: 2026-11-22T12:00:00Z", "not-before: 2026-11-22T11:59:59Z", (14, "text_mandate_time")),
+        ("not-after: 2027-02-20T12:00:00Z", "not-after: 2027-02-20T12:00:01Z", (14, "text_mandate_time")),
+        ("not-after: 2027-02-20T12:00:00Z", "not-after: 2026-11-22T12:00:00Z", (14, "text_window")),
+        ("paU\n", "paV\n", (15, "text_nonce")),
+        ("paU\n", "paU\n\n", (16, "text_extra")),
+    ] {
+        if expected.1 == "ok" {
+            let one = MandateText::parse(text.replacen(from, to, 1).as_bytes()).unwrap();
+            assert_eq!(one.destinations.len(), 1, "{from:?}");
+            continue;
+        }
+        assert_eq!(refused(&text, from, to), expected, "{from:?} -> {to:?}");
+    }
+    let all_at_once = MandateText { amount_max: mandate().day_max, ..mandate() };
+    assert_eq!(MandateText::parse(all_at_once.to_string().as_bytes()), Ok(all_at_once));
+}
+
+fn many(count: u8, network: Network) -> Vec<Destination> {
+    let address = |place: u8| format!("0x{place:040}");
+    (1..=count).map(|place| Destination::parse(network, &address(place), None).unwrap()).collect()
+}
+
+#[test]
+fn a_mandates_destinations_are_ordered_and_few() {
+    let mut given = many(16, Network::Ethereum);
+    let ordered = Destinations::new(given.clone()).unwrap();
+    given.reverse();
+    given.extend(many(16, Network::Ethereum));
+    assert_eq!(Destinations::new(given.clone()), Ok(ordered.clone()), "in one order, each once");
+    assert_eq!((ordered.len(), ordered.as_slice()), (16, &many(16, Network::Ethereum)[..]));
+    let text = MandateText { destinations: ordered, ..mandate() };
+    let printed = text.to_string();
+    assert_eq!(MandateText::parse(printed.as_bytes()).as_ref(), Ok(&text));
+    let one_more = format!("\ndestination: 0x{} -\namount-max", "9".repeat(40));
+    assert_eq!(refused(&printed, "\namount-max", &one_more), (25, "text_destinations"));
+
+    assert_eq!(Destinations::new(many(17, Network::Ethereum)), Err(FieldError::Destinations));
+    assert_eq!(Destinations::new(vec![]), Err(FieldError::Destinations));
+    let two_networks = [many(1, Network::Ethereum), many(1, Network::Base)].concat();
+    assert_eq!(Destinations::new(two_networks), Err(FieldError::Destinations));
+    let xrp = Destination::parse(Network::Xrp, "rJrRMgiRgrU6hDF4pgu5DXQdWyPbY35ErN", Some("7")).unwrap();
+    assert_eq!(Destinations::new(vec![xrp]), Err(FieldError::NotReleasable));
+}
+
+#[test]
+fn the_longest_mandate_fits() {
+    let long = MandateText {
+        exchange: format!("{0}.{0}.{0}.{1}", "a".repeat(63), "a".repeat(61)).parse().unwrap(),
+        account: "a".repeat(64).parse().unwrap(),
+        api_key: "a".repeat(128).parse().unwrap(),
+        asset: "A".repeat(16).parse().unwrap(),
+        decimals: DECIMALS_MAX,
+        amount_max: Amount::from_base_units(u128::MAX),
+        day_max: Amount::from_base_units(u128::MAX),
+        ..mandate()
+    };
+    let printed = long.to_string();
+    assert_eq!(MandateText::parse(printed.as_bytes()), Ok(long));
+    // The longest address that is released to has 64 characters.
+    let line = "destination: ".len() + 64 + " -\n".len();
+    assert!(printed.len() + MANDATE_DESTINATIONS_MAX * line <= TEXT_BYTES_MAX);
+}
+
+#[test]
 fn purposes_have_one_name_and_a_stable_number() {
     for (number, purpose) in Purpose::ALL.into_iter().enumerate() {
         assert_eq!(purpose.to_string().parse(), Ok(purpose));
@@ -228,6 +386,17 @@ fn kinds_are_not_taken_for_each_other() {
     assert_eq!(SignedText::parse(third.as_bytes()).unwrap().digest(), transfer().digest());
     for text in [&one, &other] {
         assert!(TransferText::parse(text.as_bytes()).is_err());
+    }
+    let (fourth, fifth) = (change().to_string(), mandate().to_string());
+    assert_eq!(SignedText::parse(fourth.as_bytes()), Ok(SignedText::Change(change())));
+    assert_eq!(SignedText::parse(fifth.as_bytes()), Ok(SignedText::Mandate(mandate())));
+    assert_eq!(SignedText::parse(fifth.as_bytes()).unwrap().digest(), mandate().digest());
+    assert_eq!(SignedText::parse(fourth.as_bytes()).unwrap().digest(), change().digest());
+    for text in [&one, &other, &third, &fifth] {
+        assert!(ChangeText::parse(text.as_bytes()).is_err());
+    }
+    for text in [&one, &other, &third, &fourth] {
+        assert!(MandateText::parse(text.as_bytes()).is_err());
     }
     let signed = SignedText::parse(other.as_bytes()).unwrap();
     assert_eq!(signed.to_string(), other);
@@ -304,8 +473,50 @@ proptest! {
     }
 
     #[test]
-    fn whatever_parses_prints_the_same_bytes(at in 0usize..420, byte in any::<u8>(), insert in any::<bool>()) {
-        for text in [withdrawal().to_string(), operator().to_string(), transfer().to_string()] {
+    fn changes_parse_what_they_print(
+        what in "[a-z_]{1,40}", target in "[!-~]{1,160}", detail in "[!-~]{1,40}( [!-~]{1,40}){0,7}",
+        time in any::<u64>(), nonce in any::<[u8; 32]>(),
+    ) {
+        let text = ChangeText {
+            change: what.parse().unwrap(),
+            target: target.parse().unwrap(),
+            detail: detail.parse().unwrap(),
+            not_after: Seconds::floor(Timestamp(time)),
+            nonce: Nonce(nonce),
+            ..change()
+        };
+        prop_assert_eq!(ChangeText::parse(text.to_string().as_bytes()), Ok(text));
+    }
+
+    #[test]
+    fn mandates_parse_what_they_print(
+        places in proptest::collection::vec(1..200u8, 1..=16), once in 1..=u128::MAX, more in any::<u128>(),
+        decimals in 0..=DECIMALS_MAX, id in any::<u128>(), nonce in any::<[u8; 32]>(), key in any::<[u8; 32]>(),
+        from in 0..200_000_000_000u64, seconds in 1..=(MANDATE_TIME_MAX / SECOND),
+    ) {
+        let from = Timestamp(from * SECOND);
+        let known = many(200, Network::Arbitrum);
+        let text = MandateText {
+            mandate: MandateId(id),
+            key,
+            destinations: Destinations::new(
+                places.iter().map(|place| known[usize::from(*place)].clone()).collect()).unwrap(),
+            decimals,
+            amount_max: Amount::from_base_units(once),
+            day_max: Amount::from_base_units(once.saturating_add(more)),
+            window: Window::new(Seconds::floor(from), Seconds::floor(from.plus(seconds * SECOND))).unwrap(),
+            nonce: Nonce(nonce),
+            ..mandate()
+        };
+        prop_assert_eq!(MandateText::parse(text.to_string().as_bytes()), Ok(text));
+    }
+
+    #[test]
+    fn whatever_parses_prints_the_same_bytes(at in 0usize..700, byte in any::<u8>(), insert in any::<bool>()) {
+        for text in [
+            withdrawal().to_string(), operator().to_string(), transfer().to_string(), change().to_string(),
+            mandate().to_string(),
+        ] {
             let mut bytes = text.into_bytes();
             let at = at % bytes.len();
             if insert { bytes.insert(at, byte) } else { bytes[at] = byte }
