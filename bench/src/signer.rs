@@ -179,7 +179,7 @@ impl Stand {
         let payment = |number: &u64| -> Result<Payment, Failure> {
             let intent = self.house.intent(case.kind, *number, now)?;
             let approvals = if case.vouched { vec![self.house.approval(&intent, now)?] } else { Vec::new() };
-            Ok(Payment { intent: intent.to_string(), approvals })
+            Ok(Payment { intent: intent.to_string(), approvals, assertion: None, mandate: None })
         };
         let release = Release {
             id: ReleaseId(u128::from(self.sequence)),

@@ -37,11 +37,15 @@ pub enum Kind {
     Receipt,
     /// Signer to Holdfast: [`Spends`](super::Spends).
     Spends,
+    /// Holdfast to signers: [`Enrolment`](super::Enrolment).
+    Enrolment,
+    /// Holdfast to signers: [`Removal`](super::Removal).
+    Removal,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Release, Self::Receipt, Self::Spends];
+    pub const ALL: [Self; 5] = [Self::Release, Self::Receipt, Self::Spends, Self::Enrolment, Self::Removal];
 
     /// The `external_aad` of this kind's signatures.
     pub const fn aad(self) -> &'static str {
@@ -49,6 +53,8 @@ impl Kind {
             Self::Release => "holdfast/release/v1",
             Self::Receipt => "holdfast/receipt/v1",
             Self::Spends => "holdfast/spends/v1",
+            Self::Enrolment => "holdfast/enrolment/v1",
+            Self::Removal => "holdfast/removal/v1",
         }
     }
 
@@ -57,6 +63,7 @@ impl Kind {
         match self {
             Self::Release | Self::Receipt => 8 << 20,
             Self::Spends => 256 << 20,
+            Self::Enrolment | Self::Removal => 64 << 10,
         }
     }
 }
@@ -67,6 +74,8 @@ impl fmt::Display for Kind {
             Self::Release => "release",
             Self::Receipt => "receipt",
             Self::Spends => "statement of spends",
+            Self::Enrolment => "enrolment",
+            Self::Removal => "removal",
         })
     }
 }
@@ -115,9 +124,13 @@ impl EnvelopeError {
             Self::KeyUnknown(Kind::Release) => "release_key_unknown",
             Self::KeyUnknown(Kind::Receipt) => "receipt_key_unknown",
             Self::KeyUnknown(Kind::Spends) => "spends_key_unknown",
+            Self::KeyUnknown(Kind::Enrolment) => "enrolment_key_unknown",
+            Self::KeyUnknown(Kind::Removal) => "removal_key_unknown",
             Self::Signature(Kind::Release) => "release_signature",
             Self::Signature(Kind::Receipt) => "receipt_signature",
             Self::Signature(Kind::Spends) => "spends_signature",
+            Self::Signature(Kind::Enrolment) => "enrolment_signature",
+            Self::Signature(Kind::Removal) => "removal_signature",
         }
     }
 }

@@ -6,6 +6,7 @@ use holdfast_values::{Name, Network, ReleaseId, Timestamp};
 
 use super::acts::{SignedAct, SignedTransfer};
 use super::envelope::Kind;
+use super::evidence::{BoundAssertion, MandateUse};
 use super::wire::{self, Fault, PayloadError, Reader, Wire, Writer};
 
 /// Most withdrawals in one release.
@@ -61,6 +62,10 @@ pub struct Payment {
     pub intent: String,
     /// Operators' acts that approve it.
     pub approvals: Vec<SignedAct>,
+    /// Its owner's assertion over the text.
+    pub assertion: Option<BoundAssertion>,
+    /// The mandate under which its owner's program asked for it.
+    pub mandate: Option<MandateUse>,
 }
 
 impl Release {
@@ -123,16 +128,20 @@ impl Wire for Release {
 
 impl Wire for Payment {
     fn write(&self, w: &mut Writer) {
-        w.map(2);
+        w.map(4);
         w.key(1).text(&self.intent);
         w.key(2).list(&self.approvals, |w, act| act.write(w));
+        w.key(3).option(self.assertion.as_ref(), |w, assertion| assertion.write(w));
+        w.key(4).option(self.mandate.as_ref(), |w, mandate| mandate.write(w));
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, Fault> {
-        r.map(2)?;
+        r.map(4)?;
         Ok(Self {
             intent: r.key(1, "intent")?.text(TEXT_BYTES_MAX)?.to_owned(),
             approvals: r.key(2, "approvals")?.list(APPROVALS_MAX, SignedAct::read)?,
+            assertion: r.key(3, "assertion")?.option(BoundAssertion::read)?,
+            mandate: r.key(4, "mandate")?.option(MandateUse::read)?,
         })
     }
 }

@@ -66,6 +66,12 @@ impl PayloadError {
             (Kind::Receipt, Fault::Limit(_)) => "receipt_too_large",
             (Kind::Receipt, Fault::NotCanonical) => "receipt_not_canonical",
             (Kind::Receipt, _) => "receipt_malformed",
+            (Kind::Enrolment, Fault::Limit(_)) => "enrolment_too_large",
+            (Kind::Enrolment, Fault::NotCanonical) => "enrolment_not_canonical",
+            (Kind::Enrolment, _) => "enrolment_malformed",
+            (Kind::Removal, Fault::Limit(_)) => "removal_too_large",
+            (Kind::Removal, Fault::NotCanonical) => "removal_not_canonical",
+            (Kind::Removal, _) => "removal_malformed",
             (Kind::Spends, Fault::Limit(_)) => "spends_too_large",
             (Kind::Spends, Fault::NotCanonical) => "spends_not_canonical",
             (Kind::Spends, _) => "spends_malformed",
@@ -129,6 +135,10 @@ impl Writer {
         let _ = self.0.bytes(value);
     }
 
+    pub(super) fn null(&mut self) {
+        let _ = self.0.null();
+    }
+
     pub(super) fn text(&mut self, value: &str) {
         let _ = self.0.str(value);
     }
@@ -147,9 +157,7 @@ impl Writer {
     pub(super) fn option<T>(&mut self, value: Option<&T>, each: impl FnOnce(&mut Self, &T)) {
         match value {
             Some(value) => each(self, value),
-            None => {
-                let _ = self.0.null();
-            }
+            None => self.null(),
         }
     }
 }
@@ -205,6 +213,24 @@ impl<'b> Reader<'b> {
     pub(super) fn bytes<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
         self.expect(Type::Bytes, Type::BytesIndef)?;
         self.decoder.bytes().map_err(|_| Fault::Type)?.try_into().map_err(|_| Fault::Value)
+    }
+
+    /// At most so many bytes.
+    pub(super) fn bytes_within(&mut self, max: usize) -> Result<&'b [u8], Fault> {
+        self.expect(Type::Bytes, Type::BytesIndef)?;
+        let bytes = self.decoder.bytes().map_err(|_| Fault::Type)?;
+        if bytes.len() > max { Err(Fault::Limit(max)) } else { Ok(bytes) }
+    }
+
+    /// One byte to so many.
+    pub(super) fn some_bytes(&mut self, max: usize) -> Result<&'b [u8], Fault> {
+        let bytes = self.bytes_within(max)?;
+        if bytes.is_empty() { Err(Fault::Value) } else { Ok(bytes) }
+    }
+
+    pub(super) fn null(&mut self) -> Result<(), Fault> {
+        self.expect(Type::Null, Type::Null)?;
+        self.decoder.null().map_err(|_| Fault::Type)
     }
 
     pub(super) fn text(&mut self, bytes_max: usize) -> Result<&'b str, Fault> {

@@ -112,7 +112,12 @@ pub(crate) fn release() -> Release {
         wallet: name("btc-hot"),
         transaction: [0xd1; 32],
         receipts_seen: 17,
-        payments: vec![Payment { intent, approvals: vec![sign(&approval.to_string(), &["alice", "bob"])] }],
+        payments: vec![Payment {
+            intent,
+            approvals: vec![sign(&approval.to_string(), &["alice", "bob"])],
+            assertion: None,
+            mandate: None,
+        }],
         transfer: None,
         epochs: Vec::new(),
     }
@@ -212,7 +217,7 @@ fn any_conflict_key() -> impl Strategy<Value = ConflictKey> {
 
 pub(crate) fn any_release() -> impl Strategy<Value = Release> {
     let payment =
-        (any_text(), vec(any_act(), 0..3)).prop_map(|(intent, approvals)| Payment { intent, approvals });
+        (any_text(), vec(any_act(), 0..3)).prop_map(|(intent, approvals)| Payment { intent, approvals, assertion: None, mandate: None });
     (
         (any::<u128>(), any_name(), any_integer(), any_integer(), any::<[u8; 32]>(), any::<[u8; 32]>()),
         (any::<bool>(), any_time(), any_time(), any_network(), any_name(), any::<[u8; 32]>(), any_integer()),

@@ -334,6 +334,8 @@ fn draft(core: &Core, released: &TransactionReleased) -> Option<Draft> {
         Some(Payment {
             intent: core.text_of(*id)?.to_string(),
             approvals: approval.map(signed_act).into_iter().collect(),
+            assertion: None,
+            mandate: None,
         })
     };
     let wallet = core.configuration().wallets.get(usize::from(released.wallet.0))?;

@@ -290,7 +290,12 @@ buckets = {{ vouched = {{ size = "1000000", refill_per_hour = "0" }}, unvouched 
             receipts_seen: 0,
             payments: intents
                 .iter()
-                .map(|text| Payment { intent: text.to_string(), approvals: vec![] })
+                .map(|text| Payment {
+                    intent: text.to_string(),
+                    approvals: vec![],
+                    assertion: None,
+                    mandate: None,
+                })
                 .collect(),
             transfer: None,
             epochs: vec![],

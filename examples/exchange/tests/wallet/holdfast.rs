@@ -166,7 +166,12 @@ impl Fake {
             receipts_seen: 0,
             payments: ids
                 .iter()
-                .map(|id| Payment { intent: self.intents[id].2.to_string(), approvals: vec![] })
+                .map(|id| Payment {
+                    intent: self.intents[id].2.to_string(),
+                    approvals: vec![],
+                    assertion: None,
+                    mandate: None,
+                })
                 .collect(),
             transfer: transfer.map(|text| SignedAct { text: text.to_owned(), signatures: vec![] }),
             epochs: vec![],
