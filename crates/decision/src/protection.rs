@@ -167,7 +167,12 @@ impl Change {
     /// As texts, webhooks and people call it.
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::AddCredential(_) => "add_credential",
+            // What a key is for is part of what is approved.
+            Self::AddCredential(new) => match new.used_for {
+                CredentialUse::Approve => "add_credential",
+                CredentialUse::Master => "add_master_credential",
+                CredentialUse::Login => "add_login_credential",
+            },
             Self::RemoveCredential { .. } => "remove_credential",
             Self::EnrolCodes { .. } => "enrol_codes",
             Self::RemoveCodes => "remove_codes",
