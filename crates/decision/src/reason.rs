@@ -104,6 +104,10 @@ codes! {
         60 StatementDiffers "statement_differs" "The signer's statement is not the one that the signed text names.",
         61 ReleaseDiffers "release_differs" "This very transaction was released before, for another signer, wallet, transfer or other withdrawals, or it can never be taken any more.",
         62 CoinSpent "coin_spent" "An input or nonce of the transaction is spent for good by another: nothing could ever replace it, so build it from others.",
+        63 CodeLocked "code_locked" "Too many wrong codes came from there: wait until the time that is named. Devices that the account has known for a day are counted apart.",
+        64 CodeUsed "code_used" "This code was used before: each is good once.",
+        65 CodesUnknown "codes_unknown" "The account has no such codes, or newer ones by now.",
+        66 CodeNotHere "code_not_here" "A recovery code signs in and changes an account's protection; it approves no withdrawal.",
     }
 }
 
@@ -132,6 +136,10 @@ codes! {
         19 DeniedByStaff "denied_by_staff" "The exchange's staff denied this withdrawal.",
         20 DestinationRemoved "destination_removed" "The owner took the destination out of the address book while the withdrawal was under way.",
         21 MayBePaid "may_be_paid" "A signer paid the same before the journal was restored: a person looks before it is paid again.",
+        22 ApiKeyExpired "api_key_expired" "The API key is past the time that its owner gave it.",
+        23 ApiKeyIdle "api_key_idle" "The API key is bound to no address and was not used for 14 days: put it anew.",
+        24 ApiDestinationNotAllowed "api_destination_not_allowed" "The API key may pay only the destinations that its owner named.",
+        25 ApiKeyOverLimit "api_key_over_limit" "The API key's own limit for any 24 hours would be passed.",
     }
 }
 
