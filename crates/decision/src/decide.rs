@@ -148,7 +148,7 @@ fn dispatch(state: &State, at: Timestamp, command: &Command, out: &mut Events) -
         Command::ChangeProtection(asked) => crate::protect::change(state, at, asked, out)?,
         Command::PresentCode(shown) => crate::codes::present(state, at, shown, out)?,
         Command::RecordSession(session) => crate::sessions::record(state, at, session, out)?,
-        Command::RevokeApiKeys { cohort, .. } => crate::keys::revoke(state, cohort, out)?,
+        Command::RevokeApiKeys { cohort, .. } => crate::keys::revoke(state, at, cohort, out)?,
         Command::RecordKeyUse { keys } => crate::keys::used(state, at, keys, out)?,
     }
     Ok(())
@@ -173,6 +173,9 @@ fn known_address(state: &State, id: &AccountId, destination: &Fingerprint) -> Re
 fn initialise(state: &State, first: &Initialise, out: &mut Events) -> Answer {
     if state.is_initialised() {
         return Err(Refusal::AlreadyInitialised.into());
+    }
+    if first.rules.is_some_and(|rules| !crate::RULES.contains(&rules)) {
+        return Err(Refusal::RulesUnknown.into());
     }
     let invalid = |error: String| Refused(Refusal::ConfigurationInvalid, error);
     first.configuration.validate().map_err(|error| invalid(error.to_string()))?;
@@ -312,6 +315,9 @@ fn request_withdrawal(state: &State, at: Timestamp, request: &RequestWithdrawal,
         evidence: request.evidence.clone(),
         idempotency: *idempotency,
     })));
+    if !judgement.must_deny {
+        crate::keys::woke(state, at, account, &request.evidence, out);
+    }
     let is_new = subject.account.address(&request.fingerprint).is_none();
     if is_new && !judgement.must_deny && subject.account.addresses.len() < ADDRESSES_MAX {
         out.push(Event::AddressRecorded { account, destination: request.fingerprint });

@@ -219,6 +219,7 @@ impl State {
     fn initialise(&mut self, at: Timestamp, first: &Initialise) {
         self.exchange.clone_from(&first.exchange);
         self.simulated_clock = first.simulated_clock;
+        self.rules = first.rules.unwrap_or(crate::RULES_FIRST);
         for operator in &first.operators {
             let record = Operator { public_key: operator.public_key, enrolled_at: at, is_founder: true };
             self.operators.insert(operator.name.clone(), record);
@@ -328,7 +329,7 @@ impl State {
         }
     }
 
-    fn put_key(
+    pub(crate) fn put_key(
         &mut self,
         at: Timestamp,
         index: AccountIndex,
@@ -349,7 +350,9 @@ impl State {
         let place = usize::try_from(index.0).ok();
         let Some(account) = place.and_then(|place| self.accounts.get_mut(place)) else { return };
         if let Some(known) = account.api_keys.iter_mut().find(|known| known.key == key) {
-            *known = new;
+            // A fence stays until it is changed by name.
+            let fenced = known.fenced.take();
+            *known = ApiKey { fenced, ..new };
             return;
         }
         // decide() lets no account have more keys than this can count.
@@ -361,6 +364,9 @@ impl State {
 
     fn open(&mut self, at: Timestamp, request: &WithdrawalRequested) {
         self.count(at, at, Counted::of(request));
+        if let Evidence::ApiRequest(evidence) = &request.evidence {
+            self.key_asked(at, request.account, evidence, request.usd_cents);
+        }
 
         let key = request.idempotency.key;
         let until = at.plus(IDEMPOTENCY_SPAN);
@@ -449,6 +455,7 @@ impl State {
     }
 
     fn decided(&mut self, at: Timestamp, id: WithdrawalId, decision: &Decision) {
+        self.key_decided(id, decision.status == Status::Denied);
         if decision.status.is_final() {
             self.close(at, id);
             return;
@@ -504,7 +511,7 @@ impl State {
         }
     }
 
-    fn recheck_account(&mut self, at: Timestamp, account: AccountIndex) {
+    pub(crate) fn recheck_account(&mut self, at: Timestamp, account: AccountIndex) {
         let from = (account, WithdrawalId(0));
         let to = (account, WithdrawalId(u128::MAX));
         let ids = self.open_by_account.range(from..=to).map(|(_, id)| *id).collect();
