@@ -5,11 +5,15 @@
 use core::fmt;
 
 use ring::{hmac, signature};
+use zeroize::Zeroizing;
 
+use crate::dialect::Dialect;
 use crate::encoding;
 
 /// Shortest and longest HMAC secret, in bytes.
 const HMAC_SECRET_BYTES: core::ops::RangeInclusive<usize> = 16..=256;
+/// Shortest and longest passphrase, in bytes.
+const PASSPHRASE_BYTES: core::ops::RangeInclusive<usize> = 1..=128;
 /// Permitted RSA moduli, in bytes: 2048 to 4096 bits.
 const RSA_MODULUS_BYTES: core::ops::RangeInclusive<usize> = 256..=512;
 /// No PEM of a permitted key is longer.
@@ -36,6 +40,15 @@ pub enum KeyError {
     /// An HMAC secret too short or too long.
     #[error("an HMAC secret has 16 to 256 bytes")]
     HmacLength,
+    /// A secret that its dialect spells in base64 is not in base64.
+    #[error("secrets of this dialect are in base64, with its padding")]
+    HmacBase64,
+    /// A passphrase too short or too long.
+    #[error("a passphrase has 1 to 128 bytes")]
+    PassphraseLength,
+    /// The dialect wants a passphrase and there is none, or the other way round.
+    #[error("okx and kucoin want a passphrase, coinbase takes one, the other dialects have none")]
+    PassphraseUnexpected,
 }
 
 impl KeyError {
@@ -48,26 +61,67 @@ impl KeyError {
             Self::RsaSize => "key_rsa_size",
             Self::WeakEd25519 => "key_ed25519_weak",
             Self::HmacLength => "key_hmac_length",
+            Self::HmacBase64 => "key_hmac_base64",
+            Self::PassphraseLength => "key_passphrase_length",
+            Self::PassphraseUnexpected => "key_passphrase_unexpected",
         }
     }
 }
 
-/// An HMAC-SHA256 secret, ready to verify with. It never prints, and the bytes themselves are not kept.
+/// An HMAC secret, ready to verify with, and the passphrase that some dialects want beside it. It never prints, and the
+/// bytes of neither are kept.
 #[derive(Clone)]
-pub struct HmacSecret(hmac::Key);
+pub struct HmacSecret {
+    key: hmac::Key,
+    /// A tag over the tag of the passphrase: so neither has to be kept, and comparing is verifying.
+    passphrase: Option<hmac::Tag>,
+}
 
 impl HmacSecret {
-    /// From the secret's bytes (for Binance: the ASCII of the secret key as shown to the customer).
+    /// For SHA-256, from the secret's bytes (for Binance: the ASCII of the secret key as shown to the customer).
     pub fn new(secret: &[u8]) -> Result<Self, KeyError> {
+        Self::with(hmac::HMAC_SHA256, secret)
+    }
+
+    /// For SHA-512.
+    pub fn sha512(secret: &[u8]) -> Result<Self, KeyError> {
+        Self::with(hmac::HMAC_SHA512, secret)
+    }
+
+    fn with(algorithm: hmac::Algorithm, secret: &[u8]) -> Result<Self, KeyError> {
         if !HMAC_SECRET_BYTES.contains(&secret.len()) {
             return Err(KeyError::HmacLength);
         }
-        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, secret)))
+        Ok(Self { key: hmac::Key::new(algorithm, secret), passphrase: None })
+    }
+
+    /// The same with a passphrase, which requests then must show.
+    pub fn with_passphrase(self, passphrase: &str) -> Result<Self, KeyError> {
+        if !PASSPHRASE_BYTES.contains(&passphrase.len()) {
+            return Err(KeyError::PassphraseLength);
+        }
+        let tag = hmac::sign(&self.key, passphrase.as_bytes());
+        Ok(Self { passphrase: Some(hmac::sign(&self.key, tag.as_ref())), key: self.key })
+    }
+
+    /// Whether requests must show a passphrase.
+    pub(crate) const fn wants_passphrase(&self) -> bool {
+        self.passphrase.is_some()
     }
 
     /// In constant time.
-    pub(crate) fn verify(&self, message: &[u8], tag: &[u8; 32]) -> bool {
-        hmac::verify(&self.0, message, tag).is_ok()
+    pub(crate) fn verify(&self, message: &[u8], tag: &[u8]) -> bool {
+        hmac::verify(&self.key, message, tag).is_ok()
+    }
+
+    /// Whether the key has this passphrase. In constant time.
+    pub(crate) fn has_passphrase(&self, said: &str) -> bool {
+        self.has_passphrase_tag(hmac::sign(&self.key, said.as_bytes()).as_ref())
+    }
+
+    /// Whether the key has the passphrase of which this is the tag under the same secret. In constant time.
+    pub(crate) fn has_passphrase_tag(&self, tag: &[u8]) -> bool {
+        self.passphrase.is_some_and(|known| hmac::verify(&self.key, tag, known.as_ref()).is_ok())
     }
 }
 
@@ -118,6 +172,8 @@ impl fmt::Debug for RsaPublicKey {
 pub enum KeyKind {
     /// HMAC with SHA-256, a shared secret.
     HmacSha256,
+    /// HMAC with SHA-512.
+    HmacSha512,
     /// Ed25519.
     Ed25519,
     /// RSA PKCS#1 v1.5 with SHA-256.
@@ -125,10 +181,11 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
-    /// The stable name: `hmac_sha256`, `ed25519`, `rsa_pkcs1_sha256`.
+    /// The stable name: `hmac_sha256`, `hmac_sha512`, `ed25519`, `rsa_pkcs1_sha256`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::HmacSha256 => "hmac_sha256",
+            Self::HmacSha512 => "hmac_sha512",
             Self::Ed25519 => "ed25519",
             Self::RsaPkcs1Sha256 => "rsa_pkcs1_sha256",
         }
@@ -136,10 +193,16 @@ impl KeyKind {
 }
 
 /// What a signature is checked against.
+///
+/// A key is of one algorithm, not of one dialect: each dialect takes the algorithms that it knows and refuses the rest.
+/// No two dialects have a signed payload in common (`docs/dialects.md` says why), so a key under two dialects lends no
+/// signature of one to the other; whoever stores keys should bind each to one dialect all the same.
 #[derive(Clone, Debug)]
 pub enum KeyMaterial {
     /// A shared secret.
     HmacSha256(HmacSecret),
+    /// A shared secret, for SHA-512.
+    HmacSha512(HmacSecret),
     /// A public key, as [`KeyMaterial::ed25519`] or [`KeyMaterial::from_public_key_pem`] checked it.
     Ed25519([u8; 32]),
     /// A public key.
@@ -158,6 +221,28 @@ impl KeyMaterial {
         HmacSecret::new(secret).map(Self::HmacSha256)
     }
 
+    /// The shared secret of a key of `dialect`, in the spelling in which its customer has it (base64 for kraken, text
+    /// otherwise), with the passphrase that the dialect wants beside it.
+    pub fn shared(dialect: Dialect, secret: &str, passphrase: Option<&str>) -> Result<Self, KeyError> {
+        let secret = match dialect {
+            Dialect::Kraken => {
+                let bytes = Zeroizing::new(encoding::base64(secret.as_bytes()).ok_or(KeyError::HmacBase64)?);
+                return match passphrase {
+                    None => HmacSecret::sha512(&bytes).map(Self::HmacSha512),
+                    Some(_) => Err(KeyError::PassphraseUnexpected),
+                };
+            }
+            _ => HmacSecret::new(secret.as_bytes())?,
+        };
+        match (dialect, passphrase) {
+            (Dialect::Okx | Dialect::Kucoin | Dialect::Coinbase, Some(passphrase)) => {
+                secret.with_passphrase(passphrase).map(Self::HmacSha256)
+            }
+            (Dialect::Okx | Dialect::Kucoin, None) | (_, Some(_)) => Err(KeyError::PassphraseUnexpected),
+            (_, None) => Ok(Self::HmacSha256(secret)),
+        }
+    }
+
     /// An Ed25519 public key, refused if it is weak.
     pub fn ed25519(key: [u8; 32]) -> Result<Self, KeyError> {
         check_ed25519(&key).map(|()| Self::Ed25519(key))
@@ -165,11 +250,15 @@ impl KeyMaterial {
 
     /// A public key from PEM: Ed25519, or RSA of 2048 to 4096 bits, as SubjectPublicKeyInfo.
     pub fn from_public_key_pem(pem: &str) -> Result<Self, KeyError> {
-        let der = pem_body(pem)?;
+        Self::from_public_key_der(&pem_body(pem)?)
+    }
+
+    /// The same from the DER that such a PEM holds.
+    pub fn from_public_key_der(der: &[u8]) -> Result<Self, KeyError> {
         if let Some(key) = der.strip_prefix(&ED25519_SPKI) {
             return Self::ed25519(key.try_into().map_err(|_| KeyError::Algorithm)?);
         }
-        let spki = der_only(&der, DER_SEQUENCE).ok_or(KeyError::Algorithm)?;
+        let spki = der_only(der, DER_SEQUENCE).ok_or(KeyError::Algorithm)?;
         let rest = spki.strip_prefix(&RSA_ALGORITHM).ok_or(KeyError::Algorithm)?;
         match der_only(rest, DER_BIT_STRING).ok_or(KeyError::Algorithm)? {
             [0, pkcs1 @ ..] => RsaPublicKey::from_pkcs1_der(pkcs1).map(Self::Rsa),
@@ -181,6 +270,7 @@ impl KeyMaterial {
     pub const fn kind(&self) -> KeyKind {
         match self {
             Self::HmacSha256(_) => KeyKind::HmacSha256,
+            Self::HmacSha512(_) => KeyKind::HmacSha512,
             Self::Ed25519(_) => KeyKind::Ed25519,
             Self::Rsa(_) => KeyKind::RsaPkcs1Sha256,
         }

@@ -113,8 +113,9 @@ fn a_withdrawal_is_read_from_query_body_or_both() {
     let in_query = signed(BASE, "").unwrap();
     assert_eq!(in_query.api_key.as_str(), "key-1");
     assert_eq!(in_query.asset.as_str(), "BTC");
-    assert_eq!((in_query.network, in_query.network_text), (Network::Bitcoin, "BTC"));
-    assert_eq!(&*in_query.address, "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4");
+    assert_eq!((in_query.network, in_query.network_text), (Some(Network::Bitcoin), Some("BTC")));
+    assert_eq!(in_query.address.as_deref(), Some("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"));
+    assert_eq!(in_query.destination_name, None);
     assert_eq!(&*in_query.amount_text, "0.75");
     assert_eq!(in_query.window, 10 * time::SECOND);
     assert_eq!((in_query.tag.clone(), in_query.client_order_id.clone()), (None, None));
@@ -141,7 +142,7 @@ fn optional_parameters_and_defaults() {
     assert_eq!(with("&addressTag=").unwrap().tag, None);
     let bare = "coin=XRP&address=rPEPPER7kfTD9w2To4CQk6UCfuHM9c6GDY&amount=20&timestamp=1795353413562";
     let bare = signed("", bare).unwrap();
-    assert_eq!((bare.network, bare.window), (Network::Xrp, 5 * time::SECOND));
+    assert_eq!((bare.network, bare.window), (Some(Network::Xrp), 5 * time::SECOND));
     let token = "coin=USDT&address=rPEPPER7kfTD9w2To4CQk6UCfuHM9c6GDY&amount=20&timestamp=1795353413562";
     assert_eq!(code(signed("", token)), "network_missing");
 }

@@ -44,7 +44,12 @@ fn every_recorded_request_verifies_and_says_what_was_asked() {
             verify(&signed.unwrap(), &key.unwrap()).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(verified.api_key.as_str(), "throwaway-key-1");
         let said =
-            (verified.asset.as_str(), verified.network_text, &*verified.address, &*verified.amount_text);
+            (
+            verified.asset.as_str(),
+            verified.network_text.unwrap(),
+            verified.address.as_deref().unwrap(),
+            &*verified.amount_text,
+        );
         match name.split_once(' ').unwrap().1 {
             "btc without network" | "with space and umlaut" => {
                 assert_eq!(said, ("BTC", "BTC", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "0.75"));

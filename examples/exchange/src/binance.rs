@@ -167,8 +167,8 @@ async fn withdraw(
     let ask = Ask {
         account: &key.account,
         asset: &asked.asset,
-        network: Some(asked.network),
-        address: &asked.address,
+        network: asked.network,
+        address: asked.address.as_deref().unwrap_or_default(),
         memo: asked.tag.as_deref(),
         amount: &asked.amount_text,
         client_order_id: asked.client_order_id.as_deref(),

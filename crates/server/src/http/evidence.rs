@@ -69,8 +69,9 @@ pub(super) struct ProvenRequest {
     verifier: u16,
     sealed: Vec<u8>,
     asset: AssetSymbol,
-    network: Network,
-    address: Box<str>,
+    network: Option<Network>,
+    /// Absent if only the name of a saved destination was signed.
+    address: Option<Box<str>>,
     tag: Option<Box<str>>,
     /// The amount as it was signed.
     pub(super) amount: String,
@@ -94,16 +95,18 @@ impl ProvenRequest {
         if self.asset != *asset {
             differs |= DIFFERS_ASSET;
         }
-        if self.network != destination.network() {
+        if self.network.is_some_and(|network| network != destination.network()) {
             differs |= DIFFERS_NETWORK;
         }
         // With the tag first: some addresses carry one inside.
         let network = destination.network();
-        let said = Destination::parse(network, &self.address, self.tag.as_deref());
-        let said = said.or_else(|_| Destination::parse(network, &self.address, None));
+        let said = self.address.as_deref().and_then(|address| {
+            let said = Destination::parse(network, address, self.tag.as_deref());
+            said.or_else(|_| Destination::parse(network, address, None)).ok()
+        });
         match said {
-            Ok(said) if said == *destination => {}
-            Ok(said) if said.address() == destination.address() => differs |= DIFFERS_MEMO,
+            Some(said) if said == *destination => {}
+            Some(said) if said.address() == destination.address() => differs |= DIFFERS_MEMO,
             _ => differs |= DIFFERS_ADDRESS,
         }
         // A tag that this address cannot take was signed nevertheless.
