@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::data::{self, DataError};
+use crate::data::{self, DataDir, DataError};
+use crate::vault::KekSource;
 
 /// A configuration file larger than this is none.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -101,16 +102,6 @@ impl Default for Limits {
     }
 }
 
-/// Where the key-encryption key is.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
-pub enum KekSource {
-    /// A file of mode 0600 with 64 hexadecimal digits.
-    File(PathBuf),
-    /// An environment variable with the same.
-    Environment(String),
-}
-
 /// One receiver of webhooks (Standard Webhooks).
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -152,6 +143,12 @@ impl Config {
         Ok(config)
     }
 
+    /// Where the key-encryption key is: where the configuration says, or in the data directory.
+    #[must_use]
+    pub fn kek(&self, dir: &DataDir) -> KekSource {
+        self.kek.clone().unwrap_or_else(|| KekSource::File(dir.kek()))
+    }
+
     fn check(&self) -> Result<(), String> {
         let limits = &self.limits;
         for (name, value) in [
@@ -190,6 +187,10 @@ mod tests {
         )
         .unwrap();
         assert_eq!((config.snapshot_every, config.limits.queue_max), (7, 3));
+        let token = "[kek]\npkcs11 = 'pkcs11:token=t;object=o?module-path=/m.so&pin-source=env:PIN'\n";
+        let config: Config = toml::from_str(token).unwrap();
+        assert!(matches!(config.kek, Some(KekSource::Pkcs11(_))));
+        assert!(toml::from_str::<Config>(&token.replace("env:PIN", "1234")).is_err());
         for text in ["lisen = '127.0.0.1:1'", "[limits]\nqueue = 1", "[tls]\ncert = 'a'"] {
             assert!(toml::from_str::<Config>(text).is_err(), "{text}");
         }

@@ -5,8 +5,10 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use holdfast_authn::release::SigningKey;
 use ring::rand::{SecureRandom as _, SystemRandom};
+use zeroize::Zeroizing;
+
+use crate::vault::{ReleaseKey, ReleaseKeyError};
 
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +27,14 @@ pub enum DataError {
     /// A key of the wrong length.
     #[error("{} is not a key of 32 bytes", .0.display())]
     Key(PathBuf),
+    /// A release key that cannot be used.
+    #[error("{}: {source}", path.display())]
+    ReleaseKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ReleaseKeyError,
+    },
     /// No random bytes.
     #[error("the operating system gave no random bytes")]
     Randomness,
@@ -110,29 +120,40 @@ impl DataDir {
         read_key(&self.fingerprint_key())
     }
 
-    /// Reads the key that signs releases; `None` in a directory that has none.
+    /// The key that signs releases, from its file or from the token that the file names; `None` in a directory that has
+    /// none.
     ///
     /// # Errors
-    /// [`DataError`] if it is readable by others or not 32 bytes.
-    pub fn read_release_key(&self) -> Result<Option<SigningKey>, DataError> {
+    /// [`DataError`] if it is readable by others, of neither form, or not to be had from its token.
+    pub fn read_release_key(&self) -> Result<Option<ReleaseKey>, DataError> {
         let path = self.release_key();
         if !path.exists() {
             return Ok(None);
         }
-        Ok(Some(SigningKey::from_seed(&read_key(&path)?)))
+        let content = read_private(&path, ReleaseKey::FILE_BYTES_MAX)?;
+        let key = ReleaseKey::read(&content).map_err(|source| DataError::ReleaseKey { path, source })?;
+        Ok(Some(key))
     }
 }
 
 /// Reads a key of 32 bytes that its owner alone may read.
 fn read_key(path: &Path) -> Result<[u8; 32], DataError> {
+    let bytes = read_private(path, 32)?;
+    bytes.as_slice().try_into().map_err(|_| DataError::Key(path.to_owned()))
+}
+
+/// Reads a file that its owner alone may read, of at most `max` bytes and one more, by which a longer one is known.
+fn read_private(path: &Path, max: usize) -> Result<Zeroizing<Vec<u8>>, DataError> {
     let file = File::open(path).map_err(io(path))?;
     let mode = file.metadata().map_err(io(path))?.permissions().mode();
     if mode & 0o077 != 0 {
         return Err(DataError::Permissions(path.to_owned()));
     }
-    let mut bytes = Vec::with_capacity(33);
-    file.take(33).read_to_end(&mut bytes).map_err(io(path))?;
-    bytes.try_into().map_err(|_| DataError::Key(path.to_owned()))
+    let limit = max.saturating_add(1);
+    // A vector that grows leaves copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(limit));
+    file.take(u64::try_from(limit).unwrap_or(u64::MAX)).read_to_end(&mut bytes).map_err(io(path))?;
+    Ok(bytes)
 }
 
 /// Random bytes from the operating system.

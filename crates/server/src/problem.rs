@@ -120,6 +120,11 @@ const TABLE: &[Row] = &[
         503,
         "This data directory has no release key: make one with `holdfast release-key` and pin it at the signer.",
     ),
+    (
+        "release_key_unavailable",
+        503,
+        "The token that holds the release key refused or failed: ask again, and look at the log and at the token.",
+    ),
     // What the bytes of a transaction do.
     ("payer_unknown", 422, "The paying wallet is not among the known wallets."),
     (

@@ -5,27 +5,42 @@
 //! destroys everything sealed under it, in this file, in the journal and in every copy of both (a backup of
 //! `vault.db` itself excepted, which must be kept no longer than the law permits).
 //!
+//! One process serves from a vault; another may work on the same file meanwhile, to rotate the key-encryption key or to
+//! destroy an account's key (`rotate.rs`). It waits until the serving one has taken note.
+//!
 //! No policy here, no clock, no network. Nothing in this module prints a secret; what leaves it in the clear is
 //! wiped when dropped.
 
 mod envelope;
 mod kek;
+mod keyring;
+mod private;
+mod release_key;
+mod rotate;
+mod schema;
+mod source;
 #[cfg(test)]
 mod tests;
+mod token;
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, RwLock};
 
 use holdfast_values::AccountId;
 use ring::rand::{SecureRandom as _, SystemRandom};
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
 use zeroize::Zeroizing;
 
-use envelope::{KEY_BYTES, Key, open, seal};
+use envelope::{Key, open, seal};
 pub use kek::Kek;
+use keyring::Keyring;
+pub use release_key::{ReleaseKey, ReleaseKeyError};
+pub use rotate::{Erased, KekStatus, Rotated, Rotation, Step, erase, status};
+pub use source::KekSource;
+pub use token::{Pkcs11Uri, TokenError, TokenSigner, URI_BYTES_MAX};
 
 /// The longest plaintext that is sealed.
 pub const PLAINTEXT_BYTES_MAX: usize = 64 * 1024;
@@ -34,8 +49,6 @@ pub const PURPOSE_BYTES_MAX: usize = 160;
 /// How many bytes a sealed blob is longer than its plaintext: format, key version, nonce, tag.
 pub const SEALED_OVERHEAD: usize = 1 + 2 + 12 + 16;
 
-/// The layout of `vault.db` that this module writes.
-const FORMAT: u8 = 1;
 /// The first byte of a sealed blob.
 const SEALED_FORMAT: u8 = 1;
 /// Unwrapped keys kept in memory. Past that all are forgotten and unwrapped again as needed.
@@ -61,9 +74,47 @@ pub enum VaultError {
     /// Not a key-encryption key.
     #[error("the key-encryption key must be 64 hexadecimal digits (32 random bytes), on one line")]
     KekMalformed,
+    /// Not where a key-encryption key can be.
+    #[error("say where the key is: file:PATH, env:NAME, or pkcs11:token=LABEL;object=LABEL?module-path=...&pin-source=...")]
+    Source,
+    /// An environment variable cannot be made.
+    #[error("a key is made in a file or in a token, not in an environment variable")]
+    SourceUnmakeable,
+    /// A key in a token cannot be used.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// Not the key-encryption key of this vault.
-    #[error("this is not the key-encryption key that the vault was created with")]
+    #[error("this is not the key-encryption key of this vault")]
     WrongKek,
+    /// The key that a rotation goes to, before it has ended.
+    #[error(
+        "a rotation to this key-encryption key is not finished: go on naming the one before it until \
+         `holdfast vault rotate` says that it is done"
+    )]
+    Unfinished,
+    /// A key that a rotation went to, and that data keys are wrapped under, cannot be had.
+    #[error("the vault was rotated to the key-encryption key at {place}, which cannot be had: {cause}")]
+    Successor {
+        /// Where it should be.
+        place: String,
+        /// Why it cannot be had.
+        cause: Box<Self>,
+    },
+    /// A rotation to another key is not finished.
+    #[error("a rotation to {0} is not finished: finish it first, with the same --to")]
+    RotationPending(String),
+    /// A rotation may not go back.
+    #[error("this key-encryption key was retired by an earlier rotation: rotate to a new one")]
+    Retired,
+    /// The key was struck off: the serving process could not have it.
+    #[error(
+        "the server cannot have the new key-encryption key, so nothing was wrapped under it and nothing has changed: its \
+         log says why"
+    )]
+    StruckOff,
+    /// The serving process does not answer.
+    #[error("the server has not taken note within {0} seconds: look at it, then run this again")]
+    ServerSilent(u64),
     /// Written by a version of Holdfast with another layout.
     #[error("the vault has a layout that this version does not know")]
     Format,
@@ -112,7 +163,15 @@ impl VaultError {
             Self::Permissions(_) => "vault_permissions",
             Self::KekMissing(_) => "vault_key_missing",
             Self::KekMalformed => "vault_key_malformed",
+            Self::Source | Self::SourceUnmakeable => "vault_key_source",
+            Self::Token(error) => error.code(),
             Self::WrongKek => "vault_key_wrong",
+            Self::Unfinished => "vault_rotation_unfinished",
+            Self::Successor { .. } => "vault_successor_missing",
+            Self::RotationPending(_) => "vault_rotation_pending",
+            Self::Retired => "vault_key_retired",
+            Self::StruckOff => "vault_rotation_refused",
+            Self::ServerSilent(_) => "vault_server_silent",
             Self::Format => "vault_format_unknown",
             Self::Destroyed => "account_key_destroyed",
             Self::UnknownAccount => "account_key_unknown",
@@ -127,10 +186,21 @@ impl VaultError {
 
 /// An open `vault.db`. Shared between threads; sealing under a key that is in memory takes no lock on the file.
 pub struct Vault {
-    database: Mutex<Connection>,
+    database: Mutex<Opened>,
     keys: RwLock<BTreeMap<AccountId, Key>>,
-    kek: Key,
     random: SystemRandom,
+    /// Held while this process serves from the vault.
+    serving: Option<File>,
+}
+
+/// The file, and what is known of it.
+struct Opened {
+    connection: Connection,
+    keks: Keyring,
+    /// SQLite's count of what other processes have written.
+    seen_version: i64,
+    /// How many keys had been destroyed when the cached ones were last forgotten.
+    seen_erasures: i64,
 }
 
 impl std::fmt::Debug for Vault {
@@ -142,11 +212,7 @@ impl std::fmt::Debug for Vault {
 impl Vault {
     /// Creates a vault at `path`, readable by its owner alone, durably. Refuses to touch an existing file.
     pub fn create(path: &Path, kek: &Kek) -> Result<Self, VaultError> {
-        let random = SystemRandom::new();
-        let mut check = [0u8; KEY_BYTES];
-        random.fill(&mut check).map_err(|_| VaultError::Randomness)?;
-        let check = seal(&random, kek.key(), &[b"kek-check"], &check)?;
-
+        let probe = keyring::probe(&SystemRandom::new(), kek)?;
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
             Ok(file) => file.sync_all()?,
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -154,55 +220,54 @@ impl Vault {
             }
             Err(error) => return Err(error.into()),
         }
-        let mut database = connect(path)?;
-        let transaction = database.transaction()?;
-        transaction.execute_batch(
-            "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
-             CREATE TABLE data_keys (account TEXT, version INTEGER, wrapped BLOB, PRIMARY KEY (account, version))
-               STRICT, WITHOUT ROWID;
-             CREATE TABLE secrets (account TEXT, name TEXT, sealed BLOB NOT NULL, PRIMARY KEY (account, name))
-               STRICT, WITHOUT ROWID;",
-        )?;
-        let mut insert = transaction.prepare("INSERT INTO meta (name, value) VALUES (?1, ?2)")?;
-        insert.execute(params!["format", [FORMAT].as_slice()])?;
-        insert.execute(params!["kek_check", check])?;
-        drop(insert);
-        transaction.commit()?;
+        schema::create(&mut connect(path)?, &probe)?;
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            std::fs::File::open(parent)?.sync_all()?;
+            File::open(parent)?.sync_all()?;
         }
         Self::open(path, kek)
     }
 
-    /// Opens the vault at `path`; [`VaultError::WrongKek`] if `kek` is not the key it was created with.
+    /// Opens the vault at `path` with the key-encryption key that the configuration names;
+    /// [`VaultError::WrongKek`] if it is not one of this vault. A vault of an older layout gets the one of this version.
     pub fn open(path: &Path, kek: &Kek) -> Result<Self, VaultError> {
-        let mode = match std::fs::metadata(path) {
-            Ok(metadata) => metadata.permissions().mode(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(VaultError::Missing(path.into()));
-            }
-            Err(error) => return Err(error.into()),
-        };
-        if mode & 0o077 != 0 {
-            return Err(VaultError::Permissions(path.into()));
-        }
-        let database = connect(path)?;
-        let meta = |name: &str| {
-            database
-                .query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get::<_, Vec<u8>>(0))
-                .optional()
-        };
-        if meta("format")?.as_deref() != Some(&[FORMAT]) {
-            return Err(VaultError::Format);
-        }
-        let check = meta("kek_check")?.ok_or(VaultError::Format)?;
-        open(kek.key(), &[b"kek-check"], &check).map_err(|_| VaultError::WrongKek)?;
+        let mut connection = open_existing(path)?;
+        schema::migrate(&mut connection)?;
+        let keks = Keyring::open(&connection, kek)?;
+        let mut opened = Opened { connection, keks, seen_version: 0, seen_erasures: 0 };
+        opened.look_around()?;
         Ok(Self {
-            database: Mutex::new(database),
+            database: Mutex::new(opened),
             keys: RwLock::new(BTreeMap::new()),
-            kek: kek.key().clone(),
             random: SystemRandom::new(),
+            serving: None,
         })
+    }
+
+    /// Opens the vault to serve from it: others that work on the file wait until this process has taken note, which it
+    /// does in [`look_around`](Self::look_around).
+    pub fn serve(path: &Path, kek: &Kek) -> Result<Self, VaultError> {
+        // Before anything is read: whoever finds this free may rely on it that all is read later.
+        let lock = rotate::lock_to_serve(path)?;
+        let mut vault = Self::open(path, kek)?;
+        vault.serving = Some(lock);
+        rotate::take_note(&mut *vault.database.lock().map_err(|_| VaultError::Poisoned)?)?;
+        Ok(vault)
+    }
+
+    /// Takes note of what other processes have done to the file: a key-encryption key to go over to, an account's key
+    /// destroyed. Costs next to nothing if they have done nothing. Blocks.
+    pub fn look_around(&self) -> Result<(), VaultError> {
+        let mut database = self.database.lock().map_err(|_| VaultError::Poisoned)?;
+        let before = database.seen_erasures;
+        if database.look_around()? {
+            if database.seen_erasures != before {
+                self.keys.write().map_err(|_| VaultError::Poisoned)?.clear();
+            }
+            if self.serving.is_some() {
+                rotate::take_note(&mut database)?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes sure that each of these accounts has a data key, all in one durable transaction.
@@ -222,10 +287,15 @@ impl Vault {
         }
         let mut fresh = Vec::new();
         let mut database = self.database.lock().map_err(|_| VaultError::Poisoned)?;
-        let transaction = database.transaction()?;
+        let Opened { connection, keks, .. } = &mut *database;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // In the transaction: a rotation that has just ended must not leave a key behind under the one that it retired.
+        keks.follow(&transaction)?;
+        let (kek_id, kek) = keks.writing()?;
         {
-            let mut insert = transaction
-                .prepare_cached("INSERT INTO data_keys (account, version, wrapped) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
+            let mut insert = transaction.prepare_cached(
+                "INSERT INTO data_keys (account, version, wrapped, kek) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+            )?;
             let mut known = transaction.prepare_cached("SELECT 1 FROM data_keys WHERE account = ?1")?;
             for account in missing {
                 if known.exists([account.as_str()])? {
@@ -233,8 +303,8 @@ impl Vault {
                 }
                 let mut key = Key::zero();
                 self.random.fill(key.as_mut()).map_err(|_| VaultError::Randomness)?;
-                let wrapped = seal(&self.random, &self.kek, &wrapping(account), key.as_ref())?;
-                insert.execute(params![account.as_str(), FIRST_VERSION, wrapped])?;
+                let wrapped = kek.wrap(&self.random, &wrapping(account.as_str()), key.as_ref())?;
+                insert.execute(params![account.as_str(), FIRST_VERSION, wrapped, kek_id])?;
                 fresh.push((account.clone(), key));
             }
         }
@@ -284,6 +354,7 @@ impl Vault {
         let sealed = self.seal(account, &format!("{SECRET_PURPOSE}{name}"), secret)?;
         let database = self.database.lock().map_err(|_| VaultError::Poisoned)?;
         database
+            .connection
             .prepare_cached("INSERT OR REPLACE INTO secrets (account, name, sealed) VALUES (?1, ?2, ?3)")?
             .execute(params![account.as_str(), name, sealed])?;
         Ok(())
@@ -295,6 +366,7 @@ impl Vault {
         let sealed = {
             let database = self.database.lock().map_err(|_| VaultError::Poisoned)?;
             database
+                .connection
                 .prepare_cached("SELECT sealed FROM secrets WHERE account = ?1 AND name = ?2")?
                 .query_row([account.as_str(), name], |row| row.get::<_, Vec<u8>>(0))
                 .optional()?
@@ -314,6 +386,7 @@ impl Vault {
     pub fn delete_secret(&self, account: &AccountId, name: &str) -> Result<bool, VaultError> {
         let database = self.database.lock().map_err(|_| VaultError::Poisoned)?;
         let deleted = database
+            .connection
             .execute("DELETE FROM secrets WHERE account = ?1 AND name = ?2", [account.as_str(), name])?;
         Ok(deleted > 0)
     }
@@ -324,18 +397,9 @@ impl Vault {
     /// key-encryption key.
     pub fn destroy_account_key(&self, account: &AccountId) -> Result<(), VaultError> {
         let mut database = self.database.lock().map_err(|_| VaultError::Poisoned)?;
-        let transaction = database.transaction()?;
-        transaction.execute("DELETE FROM secrets WHERE account = ?1", [account.as_str()])?;
-        transaction.execute("UPDATE data_keys SET wrapped = NULL WHERE account = ?1", [account.as_str()])?;
-        // An account that never had a key gets a destroyed one, so that none is made later.
-        transaction.execute(
-            "INSERT INTO data_keys (account, version, wrapped) VALUES (?1, ?2, NULL) ON CONFLICT DO NOTHING",
-            params![account.as_str(), FIRST_VERSION],
-        )?;
-        transaction.commit()?;
+        rotate::destroy(&mut database.connection, account)?;
         self.keys.write().map_err(|_| VaultError::Poisoned)?.remove(account);
-        let busy: i64 = database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-        if busy != 0 {
+        if !rotate::empty_log(&database.connection)? {
             tracing::warn!(
                 "the vault's write-ahead log is in use elsewhere: a destroyed key stays in it until restart"
             );
@@ -348,14 +412,21 @@ impl Vault {
         if let Some(key) = self.keys.read().map_err(|_| VaultError::Poisoned)?.get(account) {
             return Ok(key.clone());
         }
-        let database = self.database.lock().map_err(|_| VaultError::Poisoned)?;
-        let wrapped = database
-            .prepare_cached("SELECT wrapped FROM data_keys WHERE account = ?1 AND version = ?2")?
-            .query_row(params![account.as_str(), FIRST_VERSION], |row| row.get::<_, Option<Vec<u8>>>(0))
+        let mut database = self.database.lock().map_err(|_| VaultError::Poisoned)?;
+        let Opened { connection, keks, .. } = &mut *database;
+        let (wrapped, kek) = connection
+            .prepare_cached("SELECT wrapped, kek FROM data_keys WHERE account = ?1 AND version = ?2")?
+            .query_row(params![account.as_str(), FIRST_VERSION], |row| {
+                Ok((row.get::<_, Option<Vec<u8>>>(0)?, row.get::<_, i64>(1)?))
+            })
             .optional()?
-            .ok_or(VaultError::UnknownAccount)?
-            .ok_or(VaultError::Destroyed)?;
-        let key = open(&self.kek, &wrapping(account), &wrapped)?;
+            .ok_or(VaultError::UnknownAccount)?;
+        let wrapped = wrapped.ok_or(VaultError::Destroyed)?;
+        if keks.get(kek).is_none() {
+            keks.follow(connection)?;
+        }
+        let kek = keks.get(kek).ok_or(VaultError::WrongKek)?;
+        let key = kek.unwrap(&wrapping(account.as_str()), &wrapped)?;
         let key = Key::from_slice(&key).ok_or(VaultError::NotAuthentic)?;
         // Still under the database's lock: a key destroyed meanwhile must not come back into memory.
         self.remember(account.clone(), key.clone())?;
@@ -381,13 +452,43 @@ fn binding<'a>(account: &'a AccountId, purpose: &'a str, version: &'a [u8; 2]) -
 }
 
 /// What a wrapped data key is bound to.
-fn wrapping(account: &AccountId) -> [&[u8]; 3] {
+fn wrapping(account: &str) -> [&[u8]; 3] {
     const VERSION: &[u8] = &FIRST_VERSION.to_be_bytes();
-    [b"data-key", account.as_str().as_bytes(), VERSION]
+    [b"data-key", account.as_bytes(), VERSION]
+}
+
+impl Opened {
+    /// Whether others have written, and if so: follows the key-encryption keys.
+    fn look_around(&mut self) -> Result<bool, VaultError> {
+        let version = self.connection.query_row("PRAGMA data_version", [], |row| row.get(0))?;
+        if version == self.seen_version {
+            return Ok(false);
+        }
+        // What has happened by now is read below, what happens from now on changes the version again.
+        self.keks.follow(&self.connection)?;
+        self.seen_erasures = self.connection.query_row("SELECT count FROM erasures", [], |row| row.get(0))?;
+        self.seen_version = version;
+        Ok(true)
+    }
 }
 
 const fn size(part: &'static str, len: usize, min: usize, max: usize) -> Result<(), VaultError> {
     if len < min || len > max { Err(VaultError::Size { part, min, max }) } else { Ok(()) }
+}
+
+/// A connection to a vault that is there and that its owner alone can read.
+fn open_existing(path: &Path) -> Result<Connection, VaultError> {
+    let mode = match std::fs::metadata(path) {
+        Ok(metadata) => metadata.permissions().mode(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(VaultError::Missing(path.into()));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if mode & 0o077 != 0 {
+        return Err(VaultError::Permissions(path.into()));
+    }
+    connect(path)
 }
 
 fn connect(path: &Path) -> Result<Connection, VaultError> {

@@ -17,6 +17,7 @@ pub mod restore;
 pub mod serve;
 pub mod text;
 pub mod token;
+pub mod vault;
 pub mod views;
 pub mod watch;
 pub mod why;
@@ -56,6 +57,8 @@ enum Command {
     Policy(policy::PolicyArgs),
     /// The key that signs releases: print its public half, to be pinned at the signer.
     ReleaseKey(release_key::ReleaseKeyArgs),
+    /// The vault: rotate the key-encryption key, erase an account.
+    Vault(vault::VaultArgs),
     /// Verify, checkpoint and export the journal.
     Journal(journal::JournalArgs),
     /// Decide every record of a journal again and compare.
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Text(args) => text::run(args),
         Command::Policy(args) => policy::run(args),
         Command::ReleaseKey(args) => release_key::run(&args),
+        Command::Vault(args) => vault::run(&args),
         Command::Journal(args) => journal::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Backup(args) => backup::run(&args),

@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Failure, init::parse_time};
 use crate::clock::{self, Clock};
-use crate::config::{Config, KekSource, Webhook};
+use crate::config::{Config, Webhook};
 use crate::data::{self, DataDir};
 use crate::fingerprint::Fingerprinter;
 use crate::http::{self, Acceptor, App};
@@ -21,7 +21,7 @@ use crate::intake::{self, Intake};
 use crate::metrics::Metrics;
 use crate::outbox::{Endpoint, Outbox, Patience, Roots};
 use crate::recovery;
-use crate::vault::{Kek, Vault};
+use crate::vault::Vault;
 use crate::views::{Follower, Signal};
 
 /// How often it is checked that the writer is alive.
@@ -91,15 +91,6 @@ fn clock(args: &ServeArgs, simulated: bool, last: Timestamp) -> Result<Clock, Fa
     }
 }
 
-fn kek(config: &Config, dir: &DataDir) -> Result<Kek, Failure> {
-    match &config.kek {
-        None => Kek::from_file(&dir.kek()),
-        Some(KekSource::File(path)) => Kek::from_file(path),
-        Some(KekSource::Environment(variable)) => Kek::from_env(variable),
-    }
-    .map_err(|error| Failure::new(error.code(), error))
-}
-
 fn endpoint(webhook: &Webhook) -> Result<Endpoint, Failure> {
     let secret =
         data::read_limited(&webhook.secret_file, 4_096).map_err(|error| Failure::new("file", error))?;
@@ -130,7 +121,8 @@ async fn serve(args: &ServeArgs) -> Result<bool, Failure> {
     if release_key.is_none() {
         tracing::warn!("no release key: nothing will be released (holdfast release-key makes one)");
     }
-    let vault = Vault::open(&dir.vault(), &kek(&config, &dir)?).map_err(|e| Failure::new(e.code(), e))?;
+    let kek = config.kek(&dir).load().map_err(|error| Failure::new(error.code(), error))?;
+    let vault = Vault::serve(&dir.vault(), &kek).map_err(|error| Failure::new(error.code(), error))?;
     let signal = Signal::new();
     let reader = recovered.journal.reader().map_err(journal_error)?;
     let (follower, views) = Follower::start(dir.path(), reader, signal.clone())
@@ -189,12 +181,13 @@ async fn serve(args: &ServeArgs) -> Result<bool, Failure> {
     let mut terminate = signal_of(SignalKind::terminate())?;
     let mut interrupt = signal_of(SignalKind::interrupt())?;
     let watched = intake.clone();
+    let vaults = Arc::clone(&app);
     let stop = async move {
         loop {
             tokio::select! {
                 _ = terminate.recv() => return,
                 _ = interrupt.recv() => return,
-                () = tokio::time::sleep(WATCH_EVERY) => if watched.has_ended() { return },
+                () = tokio::time::sleep(WATCH_EVERY) => if watched.has_ended() { return } else { look_around(&vaults).await },
             }
         }
     };
@@ -210,6 +203,14 @@ async fn serve(args: &ServeArgs) -> Result<bool, Failure> {
     drop(follower);
     drop(app);
     Ok(!died && stopped.is_ok())
+}
+
+/// Whether `holdfast vault` has done something to the vault meanwhile.
+async fn look_around(app: &Arc<App>) {
+    let app = Arc::clone(app);
+    if let Ok(Err(error)) = tokio::task::spawn_blocking(move || app.vault.look_around()).await {
+        tracing::error!(code = error.code(), %error, "the vault");
+    }
 }
 
 fn signal_of(kind: SignalKind) -> Result<tokio::signal::unix::Signal, Failure> {

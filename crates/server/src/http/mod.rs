@@ -27,7 +27,6 @@ use axum::http::{HeaderValue, Method};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post, put};
-use holdfast_authn::release::SigningKey;
 use holdfast_cedar::second::SecondOpinion;
 use holdfast_journal::LocalReader;
 use tokio::sync::Mutex;
@@ -39,7 +38,7 @@ use crate::intake::Intake;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
 use crate::problem::{Code, Problem};
-use crate::vault::Vault;
+use crate::vault::{ReleaseKey, Vault};
 use crate::views::Views;
 
 pub use accept::{AcceptError, Acceptor, serve};
@@ -67,7 +66,7 @@ pub struct App {
     /// Makes fingerprints.
     pub fingerprints: Fingerprinter,
     /// Signs releases; without it nothing is released.
-    pub release_key: Option<SigningKey>,
+    pub release_key: Option<ReleaseKey>,
     /// Cedar's side of the active policy, once a release has needed it.
     pub second_opinion: std::sync::Mutex<Option<Arc<SecondOpinion>>>,
     /// What time it is.

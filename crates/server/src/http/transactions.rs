@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use holdfast_authn::encoding::to_base64;
 use holdfast_authn::release::{
-    Kind, OperatorSignature as Signature, Outcome, Payment, Receipt, Release, SignedAct, open, seal,
+    Kind, OperatorSignature as Signature, Outcome, Payment, Receipt, Release, SignedAct, open,
 };
 use holdfast_cedar::PackError;
 use holdfast_cedar::second::{KeptFacts, SecondOpinion};
@@ -395,7 +395,11 @@ fn finish(app: &Shared, proposed: Proposed) -> Result<TransactionReply, Problem>
     };
     reply.status = "released";
     reply.release_id = Some(release.id.to_string());
-    reply.release = Some(to_base64(&seal(Kind::Release, &release.to_bytes(), key)));
+    let sealed = key.seal(&release.to_bytes()).map_err(|error| {
+        tracing::error!(code = error.code(), %error, "the release key");
+        Problem::new("release_key_unavailable").detail(error.code())
+    })?;
+    reply.release = Some(to_base64(&sealed));
     reply.not_before = Some(release.not_before.to_string());
     reply.expires = Some(release.expires.to_string());
     Ok(reply)

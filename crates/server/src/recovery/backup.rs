@@ -19,9 +19,10 @@ use holdfast_journal::{Checkpoint, LocalReader, Snapshots};
 
 use super::manifest::{FORMAT, FileEntry, KEYS, Manifest, SNAPSHOTS};
 use super::{RecoveryError, check_servable, files, io};
-use crate::config::{Config, KekSource};
+use crate::config::Config;
 use crate::data::DataDir;
 use crate::record::hex;
+use crate::vault::KekSource;
 use crate::{clock, intake};
 
 /// What a backup made.
@@ -184,6 +185,10 @@ fn notes(dir: &DataDir, with_keys: bool) -> Vec<String> {
             )),
             Some(KekSource::Environment(variable)) => notes.push(format!(
                 "the key-encryption key comes from the environment ({variable}): keep a copy of it elsewhere"
+            )),
+            Some(KekSource::Pkcs11(uri)) => notes.push(format!(
+                "the key-encryption key never leaves its token ({uri}): without a backup of the token itself, by its \
+                 maker's means, the vault is lost with it"
             )),
             None => {}
         }

@@ -12,7 +12,7 @@ use super::VaultError;
 
 /// The size of every key here.
 pub(super) const KEY_BYTES: usize = 32;
-const NONCE_BYTES: usize = 12;
+pub(super) const NONCE_BYTES: usize = 12;
 
 /// A key, wiped when dropped. It has no `Debug` and no comparison.
 #[derive(Clone)]
@@ -76,7 +76,7 @@ fn cipher(key: &Key) -> Aes256GcmSiv {
 }
 
 /// Each part behind its length, so that no two contexts are alike.
-fn associated_data(context: &[&[u8]]) -> Vec<u8> {
+pub(super) fn associated_data(context: &[&[u8]]) -> Vec<u8> {
     let mut out = b"holdfast/vault/v1".to_vec();
     for part in context {
         out.extend(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());

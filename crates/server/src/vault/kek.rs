@@ -1,58 +1,92 @@
 //! The key-encryption key: where it comes from, and that nobody else can read it there.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use zeroize::Zeroizing;
 
 use super::VaultError;
-use super::envelope::{KEY_BYTES, Key};
+use super::envelope::{KEY_BYTES, Key, NONCE_BYTES, associated_data, open, seal};
+use super::private::{PrivateFileError, private_file};
+use super::token::{Pkcs11Uri, TokenError, WrappingKey};
 
-/// The key that wraps every account's data key. It never prints and is wiped when dropped.
+/// A longer file holds no key of ours.
+const FILE_BYTES_MAX: usize = 128;
+
+/// The key that wraps every account's data key. It never prints; in memory it is wiped when dropped, in a token it stays.
 #[derive(Clone)]
-pub struct Kek(Key);
+pub struct Kek(Place);
+
+#[derive(Clone)]
+enum Place {
+    Memory(Key),
+    Token(Arc<WrappingKey>),
+}
 
 impl Kek {
-    pub(super) const fn key(&self) -> &Key {
-        &self.0
+    /// Wraps a secret of a few bytes, bound to `context`.
+    pub(super) fn wrap(
+        &self,
+        random: &SystemRandom,
+        context: &[&[u8]],
+        secret: &[u8],
+    ) -> Result<Vec<u8>, VaultError> {
+        match &self.0 {
+            Place::Memory(key) => seal(random, key, context, secret),
+            Place::Token(key) => {
+                let mut nonce = [0; NONCE_BYTES];
+                random.fill(&mut nonce).map_err(|_| VaultError::Randomness)?;
+                let wrapped = key.wrap(nonce, &associated_data(context), secret)?;
+                Ok([nonce.as_slice(), &wrapped].concat())
+            }
+        }
+    }
+
+    /// What [`wrap`](Self::wrap) wrapped, with the same key and context.
+    pub(super) fn unwrap(&self, context: &[&[u8]], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        match &self.0 {
+            Place::Memory(key) => open(key, context, wrapped),
+            Place::Token(key) => {
+                let (nonce, rest) =
+                    wrapped.split_first_chunk::<NONCE_BYTES>().ok_or(VaultError::NotAuthentic)?;
+                match key.unwrap(*nonce, &associated_data(context), rest) {
+                    Err(TokenError::NotAuthentic) => Err(VaultError::NotAuthentic),
+                    result => Ok(result?),
+                }
+            }
+        }
+    }
+
+    /// A key in a PKCS#11 token: only wrapped keys go in, and only data keys come out.
+    pub fn from_token(uri: &Pkcs11Uri) -> Result<Self, VaultError> {
+        Ok(Self(Place::Token(Arc::new(WrappingKey::open(uri)?))))
+    }
+
+    /// Makes an AES-256 key in a PKCS#11 token that nobody can read; refuses if there is one of this label.
+    pub fn create_in_token(uri: &Pkcs11Uri) -> Result<(), VaultError> {
+        Ok(WrappingKey::make(uri)?)
     }
 
     /// From 64 hexadecimal digits; white space around them is ignored.
     pub fn parse(text: &str) -> Result<Self, VaultError> {
         let digits = Zeroizing::new(holdfast_authn::encoding::hex::<KEY_BYTES>(text.trim().as_bytes()));
         let bytes = digits.as_ref().ok_or(VaultError::KekMalformed)?;
-        Key::from_slice(bytes).map(Self).ok_or(VaultError::KekMalformed)
+        Key::from_slice(bytes).map(|key| Self(Place::Memory(key))).ok_or(VaultError::KekMalformed)
     }
 
     /// From a file that its owner alone can read (mode 0600 or stricter).
     pub fn from_file(path: &Path) -> Result<Self, VaultError> {
-        let mut file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(VaultError::KekMissing(path.display().to_string()));
-            }
-            Err(error) => return Err(error.into()),
-        };
-        // Of the file that is open, not of its name: what is read is what was checked.
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(VaultError::KekMalformed);
-        }
-        if metadata.permissions().mode() & 0o077 != 0 {
-            return Err(VaultError::Permissions(path.into()));
-        }
-        let mut text = Zeroizing::new([0u8; 128]);
-        let mut len = 0usize;
-        while let Some(rest) = text.get_mut(len..).filter(|rest| !rest.is_empty()) {
-            match file.read(rest)? {
-                0 => break,
-                read => len = len.saturating_add(read),
-            }
-        }
-        let text = text.get(..len).and_then(|text| std::str::from_utf8(text).ok());
+        let text = private_file(path, FILE_BYTES_MAX).map_err(|error| match error {
+            PrivateFileError::Missing(path) => VaultError::KekMissing(path.display().to_string()),
+            PrivateFileError::NotAFile(_) => VaultError::KekMalformed,
+            PrivateFileError::Permissions(path) => VaultError::Permissions(path),
+            PrivateFileError::Io(error) => error.into(),
+        })?;
+        let text = std::str::from_utf8(&text).ok();
         Self::parse(text.ok_or(VaultError::KekMalformed)?)
     }
 
@@ -86,6 +120,6 @@ impl Kek {
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             File::open(parent)?.sync_all()?;
         }
-        Ok(Self(key))
+        Ok(Self(Place::Memory(key)))
     }
 }
