@@ -30,7 +30,7 @@ impl Ceremony {
     }
 }
 
-/// Checks client data to the last byte: WebAuthn section 7.1 steps 5 to 11, 7.2 steps 9 to 14.
+/// Checks client data to the last byte: WebAuthn sections 7.1 and 7.2.
 pub(super) fn check(
     bytes: &[u8],
     ceremony: Ceremony,

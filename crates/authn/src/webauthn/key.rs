@@ -73,7 +73,7 @@ enum Kind {
 }
 
 impl PublicKey {
-    /// From a `COSE_Key` as WebAuthn section 6.5.1.1 wants it: canonical, with exactly the members of its kind.
+    /// From a `COSE_Key` as WebAuthn section 6.5.1 wants it: canonical, with exactly the members of its kind.
     pub fn from_cose(bytes: &[u8]) -> Result<Self, WebAuthnError> {
         if bytes.len() > COSE_BYTES_MAX {
             return Err(WebAuthnError::KeyMalformed);
@@ -203,7 +203,7 @@ impl Kind {
                 });
                 let usable = exponent.is_some_and(|e| (3..1 << 33).contains(&e) && e % 2 == 1)
                     && RSA_MODULUS_BYTES.contains(&modulus.len())
-                    && modulus.first().is_some_and(|byte| *byte >= 0x80)
+                    && (modulus.len() > *RSA_MODULUS_BYTES.start() || matches!(**modulus, [0x80..=0xff, ..]))
                     && modulus.last().is_some_and(|byte| byte % 2 == 1);
                 if !usable {
                     return Err(WebAuthnError::KeyRsaSize);

@@ -11,12 +11,14 @@ mod client_data;
 mod der;
 mod error;
 mod key;
+mod options;
 
 pub use attestation::ATTESTATION_OBJECT_BYTES_MAX;
 pub use authenticator::{AUTHENTICATOR_DATA_BYTES_MAX, CREDENTIAL_ID_BYTES};
 pub use client_data::CLIENT_DATA_BYTES_MAX;
 pub use error::WebAuthnError;
 pub use key::{Algorithm, PublicKey};
+pub use options::{CreationOptions, RequestOptions, UserVerification};
 
 use attestation::AttestationObject;
 use client_data::Ceremony;

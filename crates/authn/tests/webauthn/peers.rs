@@ -1,0 +1,1 @@
+//! Verifiers in other languages judge the same registrations and assertions.
