@@ -13,7 +13,9 @@ pub mod release;
 pub mod request;
 pub mod webauthn;
 
-pub use dialect::{Dialect, SignedRequest, VERIFIER_VERSION, Verified, parse, verify, verify_signature};
+pub use dialect::{
+    Dialect, GateRefusal, SignedRequest, VERIFIER_VERSION, Verified, parse, verify, verify_signature,
+};
 pub use key::{HmacSecret, KeyError, KeyKind, KeyMaterial, RsaPublicKey};
 pub use operator::{OperatorError, parse_operator_key, print_operator_key, verify_operator};
 pub use request::{RawRequest, RequestError};
