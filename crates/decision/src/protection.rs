@@ -20,9 +20,10 @@ pub const MANDATES_MAX: usize = 64;
 pub const MANDATE_DESTINATIONS_MAX: usize = 16;
 /// The most withdrawals under one mandate in 24 hours.
 pub const MANDATE_USES_MAX: usize = 1_024;
-/// The most devices that are remembered of one account; the one unseen for longest is forgotten first.
+/// The most devices that are remembered of one account. Of those that it has known for less than a day, else of all, the
+/// one unseen for longest is forgotten first, and those that a credential signed in on last.
 pub const DEVICES_MAX: usize = 64;
-/// The most places that are remembered of one account.
+/// The most places that are remembered of one account, forgotten like devices.
 pub const PLACES_MAX: usize = 32;
 /// The most destinations that one API key may be fenced to.
 pub const KEY_DESTINATIONS_MAX: usize = 64;
@@ -509,7 +510,7 @@ pub struct Protection {
     pub devices: Vec<Device>,
     /// Where the account was used from.
     #[n(6)]
-    pub places: Vec<Place>,
+    pub places: Vec<KnownPlace>,
     /// A recovery that is under way.
     #[n(7)]
     pub recovery: Option<Recovery>,
@@ -630,6 +631,20 @@ pub struct Device {
     /// The credential that signed in on it, if one did.
     #[n(3)]
     pub credential: Option<Fingerprint>,
+}
+
+/// A place that an account was used from.
+#[derive(Clone, Copy, Debug, Encode, Decode)]
+pub struct KnownPlace {
+    /// Where.
+    #[n(0)]
+    pub place: Place,
+    /// When it was first seen.
+    #[n(1)]
+    pub first_seen: Timestamp,
+    /// When it was last seen.
+    #[n(2)]
+    pub last_seen: Timestamp,
 }
 
 /// A recovery that is under way.
