@@ -65,6 +65,13 @@ pub const ORDINARY: [(Fact, Value<'static>); FACTS.len()] = [
     (Fact::ApprovalOperators, Value::Long(0)),
     (Fact::PriceStale, Value::Bool(false)),
     (Fact::PriceMoved, Value::Bool(false)),
+    (Fact::ApprovalUserVerified, Value::Bool(false)),
+    (Fact::ApprovalMandate, Value::Bool(false)),
+    (Fact::AccountHasCredential, Value::Bool(false)),
+    (Fact::AccountSettingsLocked, Value::Bool(false)),
+    (Fact::SessionDeviceAgeHours, Value::Long(2_000)),
+    (Fact::SessionNewPlace, Value::Bool(false)),
+    (Fact::ApiKeyAsymmetric, Value::Bool(false)),
 ];
 
 /// The facts of an ordinary withdrawal.

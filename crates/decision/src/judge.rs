@@ -4,15 +4,21 @@
 
 use core::fmt::Write as _;
 
-use holdfast_policy::{Action, Degree, Fact, Facts, Findings, Program, explain};
-use holdfast_values::{Amount, Destination, Fingerprint, Micros, Timestamp, UsdCents, WithdrawalId, time};
+use holdfast_policy::{Action, Degree, Fact, Factor, Facts, Findings, Program, explain};
+use holdfast_values::{
+    Amount, Destination, Fingerprint, MandateId, Micros, Timestamp, UsdCents, WithdrawalId, time,
+};
 
 use crate::account::{ADDRESSES_MAX, Account};
+use crate::approve::{mandate_for, stands};
 use crate::command::{ApiEvidence, Evidence, RequestWithdrawal, Scope, Scopes};
 use crate::configuration::Class;
 use crate::event::{AccountIndex, AssetIndex, Factors, WalletIndex};
+use crate::keys;
 use crate::price::Quote;
+use crate::protection::{ApprovalFlags, BoundApproval, CredentialUse};
 use crate::reason::{Cause, Reason, Severity};
+use crate::sessions::{device_age, is_known_place};
 use crate::state::State;
 use crate::window::Totals;
 use crate::withdrawal::{Turn, Withdrawal};
@@ -45,6 +51,12 @@ pub(crate) struct Subject<'s> {
     pub(crate) is_open: bool,
     /// The windows count it already: it is open, and had a value when it came in.
     pub(crate) is_counted: bool,
+    /// Its owner's approval of its text, by a credential that counts.
+    pub(crate) bound: Option<&'s BoundApproval>,
+    /// The mandate that it is asked for under, if that is in force.
+    pub(crate) mandate: Option<MandateId>,
+    /// Its text lapsed before: what came with the request says nothing any more.
+    pub(crate) is_renewed: bool,
 }
 
 impl<'s> Subject<'s> {
@@ -56,10 +68,12 @@ impl<'s> Subject<'s> {
         places: (AccountIndex, AssetIndex, WalletIndex),
     ) -> Option<Self> {
         let (account_index, asset, wallet) = places;
+        let account = state.account_at(account_index)?;
+        let mandate = mandate_for(state, at, account, request);
         Some(Self {
             id: request.withdrawal,
             account_index,
-            account: state.account_at(account_index)?,
+            account,
             asset,
             wallet,
             destination: &request.destination,
@@ -69,12 +83,15 @@ impl<'s> Subject<'s> {
             requested_at: at,
             not_after: at.plus(state.configuration().parameters.withdrawal_lifetime),
             evidence: &request.evidence,
-            discharged: Factors::default(),
+            discharged: discharged(Factors::default(), mandate.is_some()),
             operators: 0,
             reserved: None,
             queued: None,
             is_open: false,
             is_counted: false,
+            bound: None,
+            mandate,
+            is_renewed: false,
         })
     }
 
@@ -87,10 +104,16 @@ impl<'s> Subject<'s> {
         } else {
             state.value(request.asset, request.amount, at).unwrap_or(UsdCents::MAX)
         };
+        let account = state.account_at(request.account)?;
+        let bound = withdrawal.bound.as_deref().filter(|approval| {
+            let credential = account.credential(&approval.credential);
+            credential.is_some_and(|known| state.credential_counts(at, known, CredentialUse::Approve))
+        });
+        let mandate = withdrawal.mandate.filter(|mandate| stands(state, at, account, *mandate));
         Some(Self {
             id: request.withdrawal,
             account_index: request.account,
-            account: state.account_at(request.account)?,
+            account,
             asset: request.asset,
             wallet: request.wallet,
             destination: &request.destination,
@@ -100,19 +123,32 @@ impl<'s> Subject<'s> {
             requested_at: withdrawal.requested_at,
             not_after: request.not_after,
             evidence: &request.evidence,
-            discharged: withdrawal.discharged,
+            discharged: discharged(withdrawal.discharged, bound.is_some() || mandate.is_some()),
             operators: withdrawal.operators,
             reserved: withdrawal.reserved,
             queued: withdrawal.queued,
             is_open: true,
             is_counted,
+            bound,
+            mandate,
+            is_renewed: withdrawal.lapse.is_some(),
         })
+    }
+
+    /// With its owner's approval, which was found to count.
+    pub(crate) fn approved(self, approval: &'s BoundApproval) -> Self {
+        Self { bound: Some(approval), discharged: discharged(self.discharged, true), ..self }
     }
 
     /// Operators have approved it: holds are discharged, and it spends the bound class.
     pub(crate) fn is_approved_by_operators(&self, state: &State) -> bool {
         u32::from(self.operators) >= state.configuration().parameters.loosening_signatures
     }
+}
+
+/// Whoever approved the text, or a mandate over the request's own signature, has shown a passkey.
+const fn discharged(shown: Factors, is_vouched: bool) -> Factors {
+    if is_vouched { shown.with(Factor::Passkey) } else { shown }
 }
 
 /// What is to be said, before the buckets are asked.
@@ -197,6 +233,11 @@ fn ladder(state: &State, at: Timestamp, subject: &Subject<'_>) -> Option<Reason>
     {
         return Some(reason);
     }
+    let is_known = subject.account.address(&subject.fingerprint).is_some();
+    if !subject.is_open && !is_known && settings_locked(state, at, subject.account) {
+        let observed = "settings locked, destination new";
+        return Some(Reason::new(Cause::SettingsLocked, Severity::Deny, observed, "in the address book"));
+    }
     // A withdrawal puts its destination into the book. If it is there no more, its owner took it out: a veto.
     let has_room = subject.account.addresses.len() < ADDRESSES_MAX;
     if subject.is_open && has_room && subject.account.address(&subject.fingerprint).is_none() {
@@ -238,8 +279,15 @@ fn api_ladder(state: &State, at: Timestamp, subject: &Subject<'_>, evidence: &Ap
     let Some(key) = subject.account.api_key(&evidence.key) else {
         return deny(Cause::ApiKeyUnknown, format!("key {}", evidence.key), "a key of this account");
     };
-    if key.is_revoked {
-        return deny(Cause::ApiKeyRevoked, "revoked".to_owned(), "a key in use");
+    match keys::barred(state, key, at) {
+        Some(Cause::ApiKeyRevoked) => {
+            return deny(Cause::ApiKeyRevoked, "revoked".to_owned(), "a key in use");
+        }
+        // The passing of time ends no withdrawal that was asked for before.
+        Some(cause) if !subject.is_open => {
+            return deny(cause, cause.sentence().to_owned(), "a key in use");
+        }
+        _ => {}
     }
     if key.revision != evidence.revision {
         let observed = format!("revision {}", evidence.revision);
@@ -270,7 +318,7 @@ fn api_ladder(state: &State, at: Timestamp, subject: &Subject<'_>, evidence: &Ap
     if evidence.differs != 0 {
         return deny(Cause::ApiMismatch, differing(evidence.differs), "the withdrawal's own fields");
     }
-    None
+    keys::fence_reason(key, at, &subject.fingerprint, subject.usd_cents)
 }
 
 fn differing(bits: u8) -> String {
@@ -306,8 +354,15 @@ pub(crate) fn is_aged(state: &State, at: Timestamp, account: &Account, destinati
     })
 }
 
+/// Whether the account's settings are locked: its lock's time has not run since its owner asked to unlock.
+pub(crate) fn settings_locked(state: &State, at: Timestamp, account: &Account) -> bool {
+    let lock = account.protection.as_ref().and_then(|protection| protection.lock);
+    lock.is_some_and(|lock| lock.unlocking_since.is_none_or(|since| state.steady.age(since, at) < lock.wait))
+}
+
+/// The class whose buckets it spends: the best word that somebody has given for it.
 pub(crate) fn class_of(state: &State, at: Timestamp, subject: &Subject<'_>) -> Class {
-    if subject.is_approved_by_operators(state) {
+    if subject.is_approved_by_operators(state) || subject.bound.is_some() || subject.mandate.is_some() {
         Class::Bound
     } else if is_aged(state, at, subject.account, &subject.fingerprint) {
         Class::Aged
@@ -353,7 +408,8 @@ pub(crate) fn facts<'s>(state: &'s State, at: Timestamp, subject: &Subject<'s>) 
             facts.set_text(Fact::Channel, "session");
             facts.set_bool(Fact::ApiKeyPresent, false);
             facts.set_long(Fact::ApiKeyAgeHours, NEVER_HOURS);
-            let shown = *one_time_code || subject.discharged.contains(holdfast_policy::Factor::OneTimeCode);
+            let came = *one_time_code && !subject.is_renewed;
+            let shown = came || subject.discharged.contains(Factor::OneTimeCode);
             facts.set_bool(Fact::ApprovalOneTimeCode, shown);
         }
         Evidence::ApiRequest(evidence) => {
@@ -362,12 +418,13 @@ pub(crate) fn facts<'s>(state: &'s State, at: Timestamp, subject: &Subject<'s>) 
             if let Some(key) = account.api_key(&evidence.key) {
                 facts.set_long(Fact::ApiKeyAgeHours, hours(state.steady.age(key.put_at, at)));
             }
-            let shown = subject.discharged.contains(holdfast_policy::Factor::OneTimeCode);
+            let shown = subject.discharged.contains(Factor::OneTimeCode);
             facts.set_bool(Fact::ApprovalOneTimeCode, shown);
         }
     }
-    facts.set_bool(Fact::ApprovalBound, subject.discharged.contains(holdfast_policy::Factor::Passkey));
+    facts.set_bool(Fact::ApprovalBound, subject.discharged.contains(Factor::Passkey));
     facts.set_long(Fact::ApprovalOperators, i64::from(subject.operators));
+    protection_facts(state, at, subject, &mut facts);
 
     // Without a price nothing that counts dollars can be said.
     if let Some(quote) = quote(state, subject.asset, at) {
@@ -378,6 +435,36 @@ pub(crate) fn facts<'s>(state: &'s State, at: Timestamp, subject: &Subject<'s>) 
         window_facts(state, at, subject, &mut facts);
     }
     facts
+}
+
+/// What is known of whose word it is: credentials, the Settings Lock, the session, the make of the key.
+fn protection_facts(state: &State, at: Timestamp, subject: &Subject<'_>, facts: &mut Facts<'_>) {
+    let account = subject.account;
+    let verified = subject.bound.is_some_and(|by| by.flags.contains(ApprovalFlags::USER_VERIFIED));
+    facts.set_bool(Fact::ApprovalUserVerified, verified);
+    facts.set_bool(Fact::ApprovalMandate, subject.mandate.is_some());
+    facts.set_bool(
+        Fact::AccountHasCredential,
+        state.has_counting(at, account, CredentialUse::Approve),
+    );
+    facts.set_bool(Fact::AccountSettingsLocked, settings_locked(state, at, account));
+
+    // As of the request: a guest's device does not become the owner's while the withdrawal waits.
+    let then = subject.requested_at;
+    let (mut device_hours, mut new_place) = (NEVER_HOURS, false);
+    if let Evidence::Device { facts: seen, .. } = subject.evidence {
+        device_hours = seen.device.map_or(0, |device| hours(device_age(state, then, account, &device)));
+        new_place = seen.place.is_some_and(|place| !is_known_place(state, then, account, place));
+    }
+    facts.set_long(Fact::SessionDeviceAgeHours, device_hours);
+    facts.set_bool(Fact::SessionNewPlace, new_place);
+
+    let key = match subject.evidence {
+        Evidence::ApiRequest(evidence) => account.api_key(&evidence.key),
+        _ => None,
+    };
+    let fenced = key.and_then(|key| key.fenced.as_ref());
+    facts.set_bool(Fact::ApiKeyAsymmetric, fenced.is_some_and(|fenced| fenced.fence.asymmetric));
 }
 
 fn window_facts(state: &State, at: Timestamp, subject: &Subject<'_>, facts: &mut Facts<'_>) {
@@ -520,6 +607,14 @@ fn behind(state: &State, subject: &Subject<'_>, number: u16, program: &Program) 
             }
             Fact::PriceStale | Fact::PriceMoved => {
                 events.extend(quote(state, subject.asset, state.time()).map(|quote| quote.sequence));
+            }
+            Fact::AccountHasCredential => {
+                let known = subject.account.protection.iter().flat_map(|known| &known.credentials);
+                events.extend(known.filter(|known| !known.is_removed).map(|known| known.sequence));
+            }
+            Fact::ApprovalMandate => {
+                let mandate = subject.mandate.and_then(|mandate| subject.account.mandate(mandate));
+                events.extend(mandate.map(|mandate| mandate.sequence));
             }
             _ => {}
         }

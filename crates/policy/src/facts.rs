@@ -211,7 +211,7 @@ facts! {
     0 Asset "asset" TEXT, None, Now, false, "Symbol of the asset that leaves.";
     1 Network "network" TEXT, None, Now, false, "Network that it leaves by.";
     2 Tier "tier" TEXT, None, Now, false, "Tier of the account, from the exchange's configuration.";
-    3 Class "class" CLASS, None, Now, false, "Bucket class of the withdrawal: bound (intent-bound approval by an aged credential), aged (aged destination whose notice was delivered and not vetoed) or unvouched (the rest).";
+    3 Class "class" CLASS, None, Now, false, "Bucket class of the withdrawal: bound (approval of this very text by an aged credential, a mandate or operators), aged (aged destination whose notice was delivered and not vetoed) or unvouched (the rest).";
     4 Channel "channel" CHANNEL, None, Now, false, "Way by which it was asked for: session (a customer's session) or api (a signed API request).";
     5 AmountUsdCents "amount_usd_cents" LONG, UsdCents, Now, true, "Value of this withdrawal at the asset's 24 h high.";
     6 AccountAgeHours "account.age_hours" LONG, Hours, Now, false, "Time since Holdfast first recorded the account.";
@@ -250,11 +250,18 @@ facts! {
     39 OverallUsdCents30d "overall.usd_cents_30d" LONG, UsdCents, Month, true, "Value of withdrawals of all assets, by all accounts.";
     40 ApiKeyPresent "api_key.present" BOOL, None, Now, false, "Whether an API key of the account signed the request.";
     41 ApiKeyAgeHours "api_key.age_hours" LONG, Hours, Now, false, "Time since Holdfast first recorded that API key; 1,000,000 if there is none.";
-    42 ApprovalBound "approval.bound" BOOL, None, Now, false, "Whether an aged credential approved this very text.";
+    42 ApprovalBound "approval.bound" BOOL, None, Now, false, "Whether a credential past its ageing approved this very text, or a mandate that is in force covers it.";
     43 ApprovalOneTimeCode "approval.one_time_code" BOOL, None, Now, false, "Whether a one-time code came with it.";
     44 ApprovalOperators "approval.operators" LONG, Operators, Now, false, "Operators who approved this very text.";
     45 PriceStale "price.stale" BOOL, None, Now, false, "Whether the asset's price is too old to value the withdrawal by.";
     46 PriceMoved "price.moved" BOOL, None, Now, false, "Whether the asset's price moved too far to value the withdrawal by.";
+    47 ApprovalUserVerified "approval.user_verified" BOOL, None, Now, false, "Whether the authenticator that approved this very text verified its user, by PIN or by body; false under a mandate, and for most U2F keys.";
+    48 ApprovalMandate "approval.mandate" BOOL, None, Now, false, "Whether it was asked for under a mandate that is in force; such a withdrawal is bound too.";
+    49 AccountHasCredential "account.has_credential" BOOL, None, Now, false, "Whether the account has a passkey or security key, past its ageing, that may approve withdrawals.";
+    50 AccountSettingsLocked "account.settings_locked" BOOL, None, Now, false, "Whether the account's Settings Lock is on.";
+    51 SessionDeviceAgeHours "session.device_age_hours" LONG, Hours, Now, false, "Time from the account's first session on the device to this request; 0 if it had none or the device is unknown; 1,000,000 if the channel is api or the exchange reports no devices.";
+    52 SessionNewPlace "session.new_place" BOOL, None, Now, false, "Whether country and autonomous system of the session were new to the account in the 24 hours before this request; false if the channel is api or they are not reported.";
+    53 ApiKeyAsymmetric "api_key.asymmetric" BOOL, None, Now, false, "Whether only the customer has the private half of the API key (Ed25519 or RSA); false if there is no key or its secret is shared (HMAC).";
 }
 
 impl Fact {
@@ -372,7 +379,7 @@ mod tests {
             assert_eq!(Fact::from_code(spec.fact.code()), Some(spec.fact));
             assert!(spec.path.split('.').count() <= 2 && spec.doc.ends_with('.'), "{}", spec.path);
         }
-        assert_eq!(Fact::from_code(47), None);
+        assert_eq!(Fact::from_code(54), None);
     }
 
     #[test]
