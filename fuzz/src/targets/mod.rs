@@ -59,6 +59,12 @@ pub const TARGETS: &[Target] = &[
     },
     Target { name: "transfer_text", about: "a transfer's text prints as it was read", run: texts::transfer },
     Target { name: "operator_text", about: "an operator's text prints as it was read", run: texts::operator },
+    Target { name: "change_text", about: "a change's text prints as it was read", run: texts::change },
+    Target {
+        name: "mandate_text",
+        about: "a mandate's text prints as it was read, and its bounds hold",
+        run: texts::mandate,
+    },
     Target { name: "conflict_key", about: "a conflict key has one spelling", run: texts::conflict_key },
     Target {
         name: "address",

@@ -3,9 +3,10 @@
 use core::fmt;
 
 use holdfast_values::address::examine_bytes;
-use holdfast_values::texts::SignedText;
+use holdfast_values::texts::{Destinations, MANDATE_TIME_MAX, SignedText};
 use holdfast_values::{
-    ConflictKey, Destination, Network, OperatorText, TextDigest, TextError, TransferText, WithdrawalText,
+    ChangeText, ConflictKey, Destination, MandateText, Network, OperatorText, TextDigest, TextError,
+    TransferText, WithdrawalText,
 };
 
 pub(super) fn withdrawal(bytes: &[u8]) -> bool {
@@ -18,6 +19,24 @@ pub(super) fn transfer(bytes: &[u8]) -> bool {
 
 pub(super) fn operator(bytes: &[u8]) -> bool {
     text(bytes, OperatorText::parse, SignedText::Operator)
+}
+
+pub(super) fn change(bytes: &[u8]) -> bool {
+    text(bytes, ChangeText::parse, SignedText::Change)
+}
+
+pub(super) fn mandate(bytes: &[u8]) -> bool {
+    if let Ok(mandate) = MandateText::parse(bytes) {
+        let destinations = Destinations::new(mandate.destinations.to_vec());
+        assert_eq!(destinations.as_ref(), Ok(&mandate.destinations), "its destinations have one order");
+        assert!(
+            mandate.day_max >= mandate.amount_max && !mandate.amount_max.is_zero(),
+            "it is for something"
+        );
+        let time = mandate.window.not_after().timestamp().since(mandate.window.not_before().timestamp());
+        assert!(time <= MANDATE_TIME_MAX, "it ends");
+    }
+    text(bytes, MandateText::parse, SignedText::Mandate)
 }
 
 /// A text parses alone as it parses among all, and prints as it was read.

@@ -92,6 +92,8 @@ replay!(
     withdrawal_text,
     transfer_text,
     operator_text,
+    change_text,
+    mandate_text,
     conflict_key,
     address,
     pins,

@@ -42,6 +42,8 @@ pub(crate) fn of(target: &str) -> Vec<Seed> {
         "withdrawal_text" => words::withdrawals(),
         "transfer_text" => words::transfers(),
         "operator_text" => words::operators(),
+        "change_text" => words::changes(),
+        "mandate_text" => words::mandates(),
         "conflict_key" => words::conflict_keys(),
         "address" => words::addresses(),
         "pins" => words::pins(),

@@ -53,6 +53,32 @@ not-after: 2026-11-29T12:00:00Z
 nonce: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8
 ";
 
+const CHANGE: &str = "holdfast-change/v1
+exchange: harbor.example
+account: ac_1
+change: add_credential
+target: credential:0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f
+detail: key=1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e
+not-after: 2026-11-22T13:00:00Z
+nonce: paWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaU
+";
+const MANDATE: &str = "holdfast-mandate/v1
+exchange: harbor.example
+account: ac_1
+mandate: md_01kaxjq8800000000000000007
+api-key: maker-1
+key: 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f
+asset: BTC
+network: bitcoin
+destination: 1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2 -
+destination: bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4 -
+amount-max: 0.50000000
+day-max: 2.00000000
+not-before: 2026-11-22T12:00:00Z
+not-after: 2027-02-20T12:00:00Z
+nonce: paWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaU
+";
+
 /// The address in [`WITHDRAWAL`].
 const CUSTOMER: &str = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
 
@@ -140,6 +166,44 @@ pub(crate) fn operators() -> Vec<Seed> {
     ]
 }
 
+pub(crate) fn changes() -> Vec<Seed> {
+    let lock = [
+        ("add_credential", "unlock_settings"),
+        ("credential:0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f", "-"),
+        ("key=1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e", "-"),
+    ];
+    vec![
+        good("credential", CHANGE),
+        good("nothing-in-particular", with(CHANGE, &lock)),
+        bad("space-in-target", with(CHANGE, &[("credential:", "credential: ")])),
+        bad("act", with(CHANGE, &[("change: ", "act: ")])),
+    ]
+}
+
+pub(crate) fn mandates() -> Vec<Seed> {
+    let token = [
+        ("BTC", "USDT"),
+        ("bitcoin", "arbitrum"),
+        ("1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2", "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"),
+        ("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359"),
+        ("0.50000000", "1250.000001"),
+        ("2.00000000", "1250.000001"),
+    ];
+    let again = "destination: bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4 -\n";
+    vec![
+        good("bitcoin", MANDATE),
+        good("token", with(MANDATE, &token)),
+        good("one-destination", with(MANDATE, &[(again, "")])),
+        bad(
+            "no-destination",
+            with(MANDATE, &[(again, ""), ("destination: 1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2 -\n", "")]),
+        ),
+        bad("twice", with(MANDATE, &[(again, &again.repeat(2))])),
+        bad("less-in-a-day", with(MANDATE, &[("2.00000000", "0.40000000")])),
+        bad("too-long", with(MANDATE, &[("2027-02-20T12:00:00Z", "2027-02-20T12:00:01Z")])),
+    ]
+}
+
 fn conflict() -> [ConflictKey; 2] {
     let txid = core::array::from_fn(|place| place as u8);
     [
@@ -224,6 +288,8 @@ fn release() -> Release {
         payments: vec![Payment {
             intent: WITHDRAWAL.to_owned(),
             approvals: vec![act_with_twin(approval(), 2)],
+            assertion: None,
+            mandate: None,
         }],
         transfer: None,
         epochs: vec![],
