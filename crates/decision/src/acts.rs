@@ -80,6 +80,20 @@ pub enum Act {
     /// Let a restored journal go on, with a signer's spend records taken in.
     #[n(14)]
     BeginEpoch(#[n(0)] Box<EpochStart>),
+    /// Give an account back to its owner, whom no factor of the account vouches for any more: only the credential that
+    /// waited for this counts from here, after its ageing.
+    #[n(15)]
+    RecoverAccount {
+        /// Which account.
+        #[n(0)]
+        account: AccountId,
+        /// SHA-256 of the credential's id.
+        #[n(1)]
+        credential: Digest,
+        /// SHA-256 of its public key in canonical COSE.
+        #[n(2)]
+        key: Digest,
+    },
 }
 
 /// A new epoch, and what one signer remembers.
@@ -133,7 +147,7 @@ pub enum Required {
 }
 
 /// Name, what it needs and what it is for: the table of `docs/operator-acts.md`.
-pub const ACTS: [(&str, Required, &str); 14] = [
+pub const ACTS: [(&str, Required, &str); 15] = [
     ("resume", Required::Several, "end a halt: target `overall`, `asset:X`, `wallet:X` or `account:X`"),
     (
         "approve_withdrawal",
@@ -163,6 +177,11 @@ pub const ACTS: [(&str, Required, &str); 14] = [
         "begin_epoch",
         Required::Several,
         "let a restored journal go on: target `epoch:N`, detail `store=HEX counter=N`, those of a signer's statement",
+    ),
+    (
+        "recover_account",
+        Required::Several,
+        "give an account back to its owner: target the account, detail `credential=HEX key=HEX`, the SHA-256 of the waiting credential's id and of its key; once the recovery has waited `recovery_wait` (72 h)",
     ),
 ];
 
@@ -215,6 +234,10 @@ impl Act {
                 let detail = format!("store={} counter={}", hex(&start.store), start.counter);
                 ("begin_epoch", format!("epoch:{}", start.epoch), detail, false)
             }
+            Self::RecoverAccount { account, credential, key } => {
+                let detail = format!("credential={} key={}", hex(&credential.0), hex(&key.0));
+                ("recover_account", account.to_string(), detail, false)
+            }
         };
         ActLines { act, target, detail, payload }
     }
@@ -258,6 +281,14 @@ impl Act {
                 })
             }
             "confirm_clock" => Self::ConfirmClock,
+            "recover_account" => {
+                let (credential, key) = detail.split_once(' ')?;
+                Self::RecoverAccount {
+                    account: target.parse().ok()?,
+                    credential: Digest(unhex(credential.strip_prefix("credential=")?)?),
+                    key: Digest(unhex(key.strip_prefix("key=")?)?),
+                }
+            }
             "activate_rules" => Self::ActivateRules(detail.strip_prefix("version=")?.parse().ok()?),
             _ => return None,
         };
@@ -331,6 +362,11 @@ mod tests {
             Act::ApproveWithdrawal { withdrawal: WithdrawalId(7), text: Digest([7; 32]) },
             Act::UnfreezeAccount(account.clone()),
             Act::SetTier { account: account.clone(), tier: name.clone() },
+            Act::RecoverAccount {
+                account: account.clone(),
+                credential: Digest([3; 32]),
+                key: Digest([4; 32]),
+            },
             Act::SetLimits { account, usd_cents_24h: Some(UsdCents(5)), usd_cents_30d: None },
             Act::EnrolOperator(OperatorKey { name: name.clone(), public_key: [0xab; 32] }),
             Act::RevokeOperator(name.clone()),

@@ -457,6 +457,9 @@ pub struct Initialise {
     /// The token that `init` prints: it can read and halt.
     #[n(5)]
     pub token: TokenSpec,
+    /// The version of the rules that decides from here on; absent in the oldest journals, which began with the first.
+    #[n(6)]
+    pub rules: Option<u32>,
 }
 
 /// What weakened, or may have weakened, an account's protection.

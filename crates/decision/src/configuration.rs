@@ -298,6 +298,10 @@ pub struct Party {
     pub app_id: Option<String>,
 }
 
+/// The most origins of one relying party.
+pub const ORIGINS_MAX: usize = 8;
+/// The longest AppID.
+pub const APP_ID_MAX: usize = 255;
 /// The most assets.
 pub const ASSETS_MAX: usize = 1_000;
 /// The most wallets.
@@ -349,6 +353,14 @@ pub enum ConfigurationError {
         network: Network,
         /// What is wrong.
         problem: String,
+    },
+    /// A relying party that credentials could not be used at, or not safely.
+    #[error("the party for {party}: {problem}")]
+    Party {
+        /// What it is for.
+        party: &'static str,
+        /// What is wrong.
+        problem: &'static str,
     },
     /// A bucket above [`BUCKET_SIZE_MAX`].
     #[error("a bucket of {what} is too large: at most {BUCKET_SIZE_MAX} units")]
@@ -413,6 +425,9 @@ impl Configuration {
                 }
             }
         }
+        if let Some(parties) = &self.parties {
+            parties.validate()?;
+        }
         self.parameters.validate()
     }
 
@@ -470,6 +485,78 @@ impl Configuration {
     }
 }
 
+impl Parties {
+    /// What is approved must not be within reach of anything else that the exchange serves: the party for approvals has a
+    /// name of its own, and its pages are at that very name.
+    fn validate(&self) -> Result<(), ConfigurationError> {
+        self.approve.validate("approvals")?;
+        let problem = |party, problem| Err(ConfigurationError::Party { party, problem });
+        if self.approve.hosts().any(|host| host != self.approve.rp_id) {
+            return problem("approvals", "its origins are those of rp_id itself, not of names under it");
+        }
+        let Some(login) = &self.login else { return Ok(()) };
+        login.validate("signing in")?;
+        if login.rp_id == self.approve.rp_id || login.hosts().any(|host| host == self.approve.rp_id) {
+            return problem("signing in", "the name for approvals serves nothing else");
+        }
+        Ok(())
+    }
+}
+
+impl Party {
+    fn validate(&self, party: &'static str) -> Result<(), ConfigurationError> {
+        let problem = |problem| Err(ConfigurationError::Party { party, problem });
+        if !is_dns_name(&self.rp_id) {
+            return problem("rp_id is a DNS name in lower case, such as approve.harbor.example");
+        }
+        if !(1..=ORIGINS_MAX).contains(&self.origins.len()) {
+            return problem("a party has 1 to 8 origins");
+        }
+        let is_under = |host: &str| {
+            let label = host.strip_suffix(self.rp_id.as_str());
+            label.is_some_and(|label| label.is_empty() || label.ends_with('.'))
+        };
+        for origin in &self.origins {
+            if !host_of(origin).is_some_and(|host| is_dns_name(host) && is_under(host)) {
+                return problem(
+                    "an origin is https://HOST or https://HOST:PORT, where HOST is rp_id or a name under it",
+                );
+            }
+        }
+        if let Some(app_id) = &self.app_id {
+            let is_url = app_id.starts_with("https://") && app_id.bytes().all(|byte| byte.is_ascii_graphic());
+            if !is_url || app_id.len() > APP_ID_MAX {
+                return problem("app_id is a URL of https, of at most 255 characters");
+            }
+        }
+        Ok(())
+    }
+
+    fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.origins.iter().filter_map(|origin| host_of(origin))
+    }
+}
+
+/// The host of an origin in the one spelling that browsers send; `None` if it is in none.
+fn host_of(origin: &str) -> Option<&str> {
+    let rest = origin.strip_prefix("https://")?;
+    let Some((host, port)) = rest.split_once(':') else { return Some(rest) };
+    let number: u16 = port.parse().ok()?;
+    // The usual port is left out, and none begins with a zero.
+    (number != 0 && number != 443 && number.to_string() == port).then_some(host)
+}
+
+fn is_dns_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
+    name.len() <= 253 && name.split('.').all(is_label) && !name.rsplit('.').next().is_some_and(is_number)
+}
+
 impl Parameters {
     fn validate(&self) -> Result<(), ConfigurationError> {
         let spans = [
@@ -482,7 +569,9 @@ impl Parameters {
             ("price_stale_after", self.price_stale_after),
             ("small_account_age", self.small_account_age),
         ];
-        for (name, span) in spans {
+        let optional = [("credential_ageing", self.credential_ageing), ("recovery_wait", self.recovery_wait)];
+        let optional = optional.into_iter().filter_map(|(name, span)| Some((name, span?)));
+        for (name, span) in spans.into_iter().chain(optional) {
             if span == 0 || span > SPAN_MAX {
                 return Err(ConfigurationError::Parameter {
                     name,

@@ -7,7 +7,8 @@ use crate::account::{ADDRESSES_MAX, ALLOWLIST_MAX, API_KEYS_MAX};
 use crate::acts::Digest;
 use crate::command::{Command, ImportedAccount, Initialise, Price, RequestWithdrawal, Scopes};
 use crate::event::{AccountIndex, Event, Events, Factors, Lane, Status, WithdrawalRequested};
-use crate::judge::{Subject, judge};
+use crate::judge::{Subject, judge, settings_locked};
+use crate::protection::ApiKeySpec;
 use crate::reason::{Cause, Reason, Refusal, Severity};
 use crate::refuse::{Answer, Refused, check_policy, known_scope};
 use crate::settle::{serve, settle};
@@ -83,7 +84,7 @@ fn dispatch(state: &State, at: Timestamp, command: &Command, out: &mut Events) -
             out.push(Event::SecurityChanged { account, kind: *kind });
         }
         Command::PutApiKey { account, key, scopes, ip_allowlist } => {
-            put_api_key(state, account, *key, *scopes, ip_allowlist, out)?;
+            put_api_key(state, at, account, *key, *scopes, ip_allowlist, out)?;
         }
         Command::RevokeApiKey { account, key } => {
             let index = account_of(state, account)?;
@@ -97,6 +98,9 @@ fn dispatch(state: &State, at: Timestamp, command: &Command, out: &mut Events) -
             if let Some(account) = state.account_at(index)
                 && account.address(destination).is_none()
             {
+                if settings_locked(state, at, account) {
+                    return Err(Refusal::SettingsLocked.into());
+                }
                 if account.addresses.len() >= ADDRESSES_MAX {
                     let detail = format!("an address book holds at most {ADDRESSES_MAX} destinations");
                     return Err(Refused(Refusal::TooMany, detail));
@@ -219,6 +223,7 @@ fn lower_limits(
 
 fn put_api_key(
     state: &State,
+    at: Timestamp,
     id: &AccountId,
     key: Fingerprint,
     scopes: Scopes,
@@ -226,25 +231,13 @@ fn put_api_key(
     out: &mut Events,
 ) -> Answer {
     let account = account_of(state, id)?;
-    if state.key_owner(&key).is_some_and(|owner| owner != account) {
-        return Err(Refusal::ApiKeyForeign.into());
-    }
-    if scopes.contains(Scopes::WITHDRAW) && ip_allowlist.is_empty() {
-        return Err(Refusal::AllowlistRequired.into());
-    }
-    if ip_allowlist.len() > ALLOWLIST_MAX {
-        let detail = format!("an allowlist holds at most {ALLOWLIST_MAX} addresses");
-        return Err(Refused(Refusal::TooMany, detail));
-    }
-    let known = state.account_at(account).and_then(|account| account.api_key(&key));
-    if known.is_some_and(|known| known.is_revoked) {
-        return Err(Refusal::ApiKeyRevoked.into());
-    }
-    let keys = state.account_at(account).map_or(0, |account| account.api_keys.len());
-    if known.is_none() && keys >= API_KEYS_MAX {
-        let detail = format!("an account has at most {API_KEYS_MAX} keys, revoked ones included");
-        return Err(Refused(Refusal::TooMany, detail));
-    }
+    let owner = state.account_at(account).ok_or(Refusal::AccountUnknown)?;
+    let known = owner.api_key(&key);
+    // What bounds it stays until its owner bounds it otherwise.
+    let fence = known.and_then(|known| known.fenced.as_ref()).map(|fenced| fenced.fence.clone());
+    let fence = fence.unwrap_or_default();
+    let spec = ApiKeySpec { key, scopes, ip_allowlist: ip_allowlist.to_vec(), fence };
+    crate::protect::check_plain_api_key(state, at, account, owner, &spec)?;
     let revision = known.map_or(1, |known| known.revision.saturating_add(1));
     out.push(Event::ApiKeyPut { account, key, revision, scopes, ip_allowlist: ip_allowlist.to_vec() });
     Ok(())
@@ -318,6 +311,9 @@ fn request_withdrawal(state: &State, at: Timestamp, request: &RequestWithdrawal,
     if !judgement.must_deny {
         crate::keys::woke(state, at, account, &request.evidence, out);
     }
+    if let Some(mandate) = subject.mandate.filter(|_| !judgement.must_deny) {
+        out.push(Event::MandateUsed { withdrawal: request.withdrawal, mandate });
+    }
     let is_new = subject.account.address(&request.fingerprint).is_none();
     if is_new && !judgement.must_deny && subject.account.addresses.len() < ADDRESSES_MAX {
         out.push(Event::AddressRecorded { account, destination: request.fingerprint });
@@ -326,7 +322,7 @@ fn request_withdrawal(state: &State, at: Timestamp, request: &RequestWithdrawal,
     Ok(())
 }
 
-fn own_withdrawal<'s>(
+pub(crate) fn own_withdrawal<'s>(
     state: &'s State,
     id: &AccountId,
     withdrawal: WithdrawalId,
@@ -395,8 +391,8 @@ fn tick(state: &State, at: Timestamp, out: &mut Events) {
 
 fn check_again(state: &State, at: Timestamp, id: WithdrawalId, out: &mut Events) {
     let Some(open) = state.withdrawal(id).filter(|open| open.released.is_none()) else { return };
-    if open.request.not_after <= at {
-        out.push(Event::WithdrawalExpired { withdrawal: id });
+    if open.is_lapsed() || open.request.not_after <= at {
+        crate::approve::past_its_time(state, open, out);
         return;
     }
     let Some(subject) = Subject::open(state, at, open) else { return };

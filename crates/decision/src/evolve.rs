@@ -489,7 +489,7 @@ impl State {
         self.check_at(id, next);
     }
 
-    fn check_at(&mut self, id: WithdrawalId, next: Timestamp) {
+    pub(crate) fn check_at(&mut self, id: WithdrawalId, next: Timestamp) {
         if let Some(withdrawal) = self.withdrawals.get_mut(&id)
             && withdrawal.released.is_none()
         {
@@ -499,11 +499,12 @@ impl State {
         }
     }
 
-    /// What waits for nothing but a person is not looked at again by itself.
+    /// What waits for nothing but a person, or for a text that is good, is not looked at again by itself.
     fn recheck(&mut self, at: Timestamp, ids: Vec<WithdrawalId>) {
         for id in ids {
             let due = self.withdrawals.get(&id).is_some_and(|open| {
-                open.released.is_none() && open.status() != Status::Held && open.next_check > at
+                let asks = open.status() == Status::Held || open.is_lapsed();
+                open.released.is_none() && !asks && open.next_check > at
             });
             if due {
                 self.check_at(id, at);

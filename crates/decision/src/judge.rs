@@ -443,10 +443,7 @@ fn protection_facts(state: &State, at: Timestamp, subject: &Subject<'_>, facts: 
     let verified = subject.bound.is_some_and(|by| by.flags.contains(ApprovalFlags::USER_VERIFIED));
     facts.set_bool(Fact::ApprovalUserVerified, verified);
     facts.set_bool(Fact::ApprovalMandate, subject.mandate.is_some());
-    facts.set_bool(
-        Fact::AccountHasCredential,
-        state.has_counting(at, account, CredentialUse::Approve),
-    );
+    facts.set_bool(Fact::AccountHasCredential, state.has_counting(at, account, CredentialUse::Approve));
     facts.set_bool(Fact::AccountSettingsLocked, settings_locked(state, at, account));
 
     // As of the request: a guest's device does not become the owner's while the withdrawal waits.

@@ -37,12 +37,14 @@ pub mod window;
 pub mod withdrawal;
 
 pub use acts::Act;
+pub use approve::LAPSES_MAX;
 pub use command::Command;
 pub use configuration::{Class, Configuration};
 pub use decide::{IMPORT_MAX, OPEN_MAX, decide, next_deadline};
 pub use event::{Decision, Event, Events, Status};
 pub use evolve::{evolve, fold};
 pub use operate::TEXT_SPAN_MAX;
+pub use protect::{CHANGE_SPAN_MAX, Need, VETO_DEVICE_AGE};
 pub use reason::{Cause, Reason, Refusal, Severity};
 pub use release::BATCH_MAX;
 pub use state::State;

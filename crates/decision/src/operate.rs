@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use holdfast_values::{CaseId, Micros, OperatorText, Timestamp, WithdrawalId, time};
+use holdfast_values::{AccountId, CaseId, Micros, OperatorText, Timestamp, WithdrawalId, time};
 
 use crate::acts::{Act, Digest, EpochStart, Required};
-use crate::command::{OperatorAct, OperatorKey};
+use crate::command::{OperatorAct, OperatorKey, SecurityChange};
+use crate::configuration::RECOVERY_WAIT;
 use crate::event::{Approval, Event, Events, RecoveredTransaction, Status};
 use crate::judge::{Subject, judge};
 use crate::observe::Void;
@@ -180,6 +181,9 @@ fn perform(state: &State, at: Timestamp, signed: &OperatorAct, signers: u32, out
             approve_withdrawal(state, at, (*withdrawal, *text), signed, signers, out)?;
         }
         Act::BeginEpoch(start) => begin_epoch(state, start, out)?,
+        Act::RecoverAccount { account, credential, key } => {
+            recover_account(state, at, account, (*credential, *key), signed, out)?;
+        }
     }
     Ok(())
 }
@@ -206,6 +210,33 @@ fn approve_withdrawal(
     subject.operators = operators;
     let judgement = judge(state, at, &subject);
     settle(state, at, &subject, judgement, false, out);
+    Ok(())
+}
+
+/// An account goes back to its owner: nobody who still has a factor of it objected in time.
+fn recover_account(
+    state: &State,
+    at: Timestamp,
+    id: &AccountId,
+    named: (Digest, Digest),
+    signed: &OperatorAct,
+    out: &mut Events,
+) -> Answer {
+    let account = state.account_index(id).ok_or(Refusal::AccountUnknown)?;
+    let protection = state.account_at(account).and_then(|account| account.protection.as_deref());
+    let begun = protection.and_then(|protection| Some((protection, protection.recovery?)));
+    let (protection, recovery) = begun.ok_or(Refusal::RecoveryNotBegun)?;
+    let mut waiting = protection.credentials.iter().filter(|known| known.is_pending && !known.is_removed);
+    let known = waiting.find(|known| (known.id, known.key) == named).ok_or(Refusal::RecoveryNotBegun)?;
+    let wait = state.configuration().parameters.recovery_wait.unwrap_or(RECOVERY_WAIT);
+    let waited = state.steady.age(recovery.begun_at, at);
+    if waited < wait {
+        let detail = format!("it has waited {} of {} s", waited / time::SECOND, wait / time::SECOND);
+        return Err(Refused(Refusal::RecoveryWaits, detail));
+    }
+    let approval = Box::new(Approval { text: signed.text.clone(), signatures: signed.signatures.clone() });
+    out.push(Event::AccountRecovered { account, credential: known.credential, approval });
+    out.push(Event::SecurityChanged { account, kind: SecurityChange::Recovery });
     Ok(())
 }
 

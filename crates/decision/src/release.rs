@@ -251,7 +251,7 @@ fn released_again(state: &State, at: Timestamp, open: &Withdrawal) -> Option<Dro
 fn decide_again(state: &State, at: Timestamp, open: &Withdrawal, out: &mut Events) -> Option<Drop> {
     let Some(subject) = Subject::open(state, at, open) else { return Some(Drop::Closed) };
     if subject.not_after <= at {
-        out.push(Event::WithdrawalExpired { withdrawal: subject.id });
+        crate::approve::past_its_time(state, open, out);
         return Some(Drop::DecidedAgain);
     }
     let judgement = judge(state, at, &subject);

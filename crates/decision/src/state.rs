@@ -243,7 +243,7 @@ impl State {
             time: Timestamp::ZERO,
             exchange: String::new(),
             simulated_clock: false,
-            rules: crate::RULES_LATEST,
+            rules: crate::RULES_FIRST,
             policy: PolicySource { hash: [0; 32], files: Vec::new(), program: Vec::new() },
             configuration: Configuration::default(),
             operators: BTreeMap::new(),
@@ -346,6 +346,12 @@ impl State {
     /// All open withdrawals, by id.
     pub fn withdrawals(&self) -> impl Iterator<Item = (&WithdrawalId, &Withdrawal)> {
         self.withdrawals.iter().map(|(id, withdrawal)| (id, &**withdrawal))
+    }
+
+    /// The open withdrawals of an account.
+    pub(crate) fn open_of(&self, account: AccountIndex) -> impl Iterator<Item = &Withdrawal> {
+        let all = (account, WithdrawalId(0))..=(account, WithdrawalId(u128::MAX));
+        self.open_by_account.range(all).filter_map(|(_, id)| self.withdrawal(*id))
     }
 
     /// An account.

@@ -104,6 +104,11 @@ impl Withdrawal {
         self.decision.status
     }
 
+    /// True while it has no text that is good: until its owner renews it, it can only expire.
+    pub fn is_lapsed(&self) -> bool {
+        self.lapse.is_some_and(|lapse| lapse.is_waiting)
+    }
+
     /// The value that its windows and buckets count.
     pub const fn usd_cents(&self) -> UsdCents {
         self.request.usd_cents
