@@ -26,7 +26,7 @@ fn the_packs_are_frozen_by_hash() {
     }
 }
 
-const BASELINE: &str = "f363b02036e6c648da30698eb16494c85473af873f6c2e898e76371e132ab31f";
+const BASELINE: &str = "908c80d7dc8f0ab4ae4013780839c84a2acd17be0be3c8c983313befb7511f7d";
 const LIMITS_2019: &str = "7a470e5022951ce55fb7a7d840680cc695cbb9750724befb507e55bc0cd2cecc";
 
 #[test]
