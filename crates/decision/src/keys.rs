@@ -142,7 +142,8 @@ pub(crate) fn is_meant(cohort: &KeyCohort, account: &Account, key: &ApiKey, at: 
     };
     let made_at = key.made_at();
     // A new revision in the window is as suspect as a new key.
-    let is_made = [made_at, key.put_at].into_iter().any(|when| within(when, cohort.made_from, cohort.made_until));
+    let is_made =
+        [made_at, key.put_at].into_iter().any(|when| within(when, cohort.made_from, cohort.made_until));
     // A key whose use is not known counts as in use until now.
     let is_exposed = cohort.exposed_from.is_none_or(|from| key.last_used().unwrap_or(at) >= from)
         && cohort.exposed_until.is_none_or(|until| made_at < until);
@@ -158,7 +159,8 @@ pub(crate) fn revoke(state: &State, at: Timestamp, cohort: &KeyCohort, out: &mut
     if cohort.account.as_ref().is_some_and(|account| state.account_index(account).is_none()) {
         return Err(Refusal::AccountUnknown.into());
     }
-    let keys = state.accounts.iter().flat_map(|account| account.api_keys.iter().map(move |key| (account, key)));
+    let keys =
+        state.accounts.iter().flat_map(|account| account.api_keys.iter().map(move |key| (account, key)));
     let count = keys.filter(|(account, key)| is_meant(cohort, account, key, at)).count();
     if count > 0 {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
@@ -256,7 +258,13 @@ impl State {
     }
 
     /// A withdrawal came in by a key: it counts towards the key's own limit.
-    pub(crate) fn key_asked(&mut self, at: Timestamp, account: AccountIndex, by: &ApiEvidence, usd: UsdCents) {
+    pub(crate) fn key_asked(
+        &mut self,
+        at: Timestamp,
+        account: AccountIndex,
+        by: &ApiEvidence,
+        usd: UsdCents,
+    ) {
         self.edit_key(account, &by.key, |key| {
             if let Some(fenced) = &mut key.fenced
                 && fenced.fence.usd_cents_24h.is_some()
