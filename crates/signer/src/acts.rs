@@ -12,7 +12,7 @@ use crate::refused::Refused;
 use crate::store::hex;
 
 /// How long after the end of its window an approval still vouches: what was approved in time may be signed later.
-const APPROVAL_GRACE: Micros = 7 * time::DAY;
+pub(crate) const APPROVAL_GRACE: Micros = 7 * time::DAY;
 
 /// An act on the signer itself, as its text says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

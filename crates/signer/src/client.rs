@@ -6,9 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use holdfast_authn::release::SignedAct;
-use holdfast_values::WithdrawalId;
+use holdfast_values::{AccountId, WithdrawalId};
 
+use crate::registry::Enrolled;
 use crate::signer::{Authorised, Status};
+use crate::store::registry::CredentialStatus;
 use crate::wire::{ANSWER_BYTES_MAX, Act, Answer, Request, parse, read_frame, write_frame};
 
 /// How long an answer may take: long enough for a statement of everything.
@@ -92,6 +94,29 @@ impl Client {
     /// The signed statement of everything that was authorised or voided.
     pub fn spends(&mut self) -> Result<Vec<u8>, ClientError> {
         self.signed(&Request::Spends)
+    }
+
+    /// Takes a sealed [`Enrolment`](holdfast_authn::release::Enrolment). Safe to ask again after any failure.
+    pub fn enrol(&mut self, enrolment: &[u8]) -> Result<Enrolled, ClientError> {
+        match self.ask(&Request::Enrol(enrolment.to_vec()))? {
+            Answer::Enrolled(enrolled) => Ok(enrolled.into()),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Takes a sealed [`Removal`](holdfast_authn::release::Removal). Safe to ask again after any failure.
+    pub fn remove(&mut self, removal: &[u8]) -> Result<(), ClientError> {
+        self.done(&Request::Remove(removal.to_vec())).map(drop)
+    }
+
+    /// Every credential that an account ever had there.
+    pub fn credentials(&mut self, account: &AccountId) -> Result<Vec<CredentialStatus>, ClientError> {
+        match self.ask(&Request::Credentials(account.clone()))? {
+            Answer::Credentials(known) => {
+                known.into_iter().map(|known| known.into_status().ok_or(ClientError::Malformed)).collect()
+            }
+            other => Err(unexpected(other)),
+        }
     }
 
     fn signed(&mut self, request: &Request) -> Result<Vec<u8>, ClientError> {

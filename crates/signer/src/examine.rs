@@ -8,6 +8,7 @@ use holdfast_transactions::{Decoded, PaidAsset, decode};
 use holdfast_values::texts::{TransferText, WithdrawalText};
 use holdfast_values::{Amount, AssetSymbol, Destination, Network, Timestamp, time};
 
+use crate::approve::{self, Word};
 use crate::pins::{FeeBounds, Payer, PinnedAsset, Pins};
 use crate::refused::Refused;
 
@@ -20,6 +21,8 @@ pub struct Examined {
     pub decoded: Decoded,
     /// The texts of `release.payments`, in their order.
     pub payments: Vec<WithdrawalText>,
+    /// What their owners' keys say to each of them: not yet whether it counts.
+    pub words: Vec<Word>,
     /// The text of `release.transfer`.
     pub transfer: Option<TransferText>,
     /// What bounds the fees of the wallet that pays.
@@ -72,7 +75,10 @@ pub fn examine(pins: &Pins, release: &[u8], transaction: &[u8]) -> Result<Examin
     if let (Some(text), Some(signed)) = (&transfer, &release.transfer) {
         check_signatures(pins, text, signed)?;
     }
-    Ok(Examined { release, decoded, payments, transfer, fees })
+    let words = payments.iter().zip(&release.payments);
+    let words =
+        words.map(|(text, payment)| approve::examine(pins, text, payment)).collect::<Result<_, _>>()?;
+    Ok(Examined { release, decoded, payments, words, transfer, fees })
 }
 
 /// Whether a release is valid at `now`, and for no longer than pinned.

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod acts;
+pub mod approve;
 pub mod bucket;
 pub mod cli;
 pub mod client;
@@ -15,6 +16,7 @@ pub mod files;
 pub mod key;
 pub mod pins;
 pub mod refused;
+pub mod registry;
 pub mod serve;
 pub mod signer;
 mod spend;
@@ -25,4 +27,6 @@ pub use acts::SignerAct;
 pub use client::{Client, ClientError};
 pub use pins::Pins;
 pub use refused::{BucketName, Refused};
+pub use registry::Enrolled;
 pub use signer::{Authorised, Clock, OpenError, Sighashes, Signer, Status, system_clock};
+pub use store::registry::{Credential, CredentialCounts, CredentialStatus, Origin};

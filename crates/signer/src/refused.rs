@@ -1,15 +1,19 @@
 //! Why the signer says no: each refusal has a stable code, and a sentence that says what to do.
 
+use holdfast_authn::RequestError;
 use holdfast_authn::release::spends::TRANSACTIONS_MAX;
 use holdfast_authn::release::{EnvelopeError, PayloadError};
+use holdfast_authn::webauthn::WebAuthnError;
 use holdfast_transactions::TransactionError;
 use holdfast_values::texts::TextError;
-use holdfast_values::{Amount, AssetSymbol, Name, Network, Timestamp, TransferId, WithdrawalId};
+use holdfast_values::{
+    AccountId, Amount, AssetSymbol, MandateId, Name, Network, Timestamp, TransferId, WithdrawalId,
+};
 
 /// Which bucket is meant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BucketName {
-    /// Payments of an asset that pinned operators vouch for.
+    /// Payments of an asset that pinned operators or their own customers vouch for.
     Vouched(AssetSymbol, Network),
     /// All other payments of it.
     Unvouched(AssetSymbol, Network),
@@ -34,11 +38,11 @@ pub enum Refused {
     #[error("the signer is halted: {threshold} operators resume it with a signed resume_signer text")]
     Halted { threshold: usize },
 
-    #[error("the release is no release of a pinned key: {0}")]
+    #[error("these are no words of a pinned release key: {0}")]
     Envelope(EnvelopeError),
-    #[error("the release cannot be read: {0}")]
+    #[error("what was signed cannot be read: {0}")]
     Release(PayloadError),
-    #[error("the release is for another exchange")]
+    #[error("this is for another exchange")]
     ExchangeDiffers,
     #[error("the release is for the signer {audience}: ask Holdfast for one for this signer")]
     AudienceDiffers { audience: Name },
@@ -153,6 +157,98 @@ pub enum Refused {
     )]
     BucketEmpty { bucket: BucketName, available: Amount, needed: Amount },
 
+    #[error("no customer's key approves anything here: pin a section [approval], or ask without assertions")]
+    ApprovalsNotPinned,
+    #[error(
+        "a payment has the word of its owner once, by an assertion or by a mandate: {withdrawal} has both"
+    )]
+    ApprovedTwice { withdrawal: WithdrawalId },
+    #[error("{account} has no such credential here: enrol it, and let it age")]
+    CredentialUnknown { account: AccountId },
+    #[error("the credential of {account} counts from {from} on: wait, or let operators vouch")]
+    CredentialTooYoung { account: AccountId, from: Timestamp },
+    #[error("the credential of {account} was removed: it never counts again")]
+    CredentialRemoved { account: AccountId },
+    #[error("the credential of {account} is a master key: it never vouches for payments")]
+    CredentialMaster { account: AccountId },
+    #[error(
+        "the credential of {account} still vouches for {} base units of {asset} on {network} in these 30 days, and {} are needed: \
+         wait, or let operators vouch",
+        available.base_units(),
+        needed.base_units()
+    )]
+    CredentialCap {
+        account: AccountId,
+        asset: AssetSymbol,
+        network: Network,
+        available: Amount,
+        needed: Amount,
+    },
+    #[error("the assertion is refused ({code}): {0}", code = .0.code())]
+    AssertionInvalid(WebAuthnError),
+    #[error(
+        "the key does not say that it knew its owner, which is pinned as required: ask with user verification"
+    )]
+    AssertionUserUnverified,
+    #[error(
+        "the key's counter went back: two devices may hold this credential. Remove it, and recover the account"
+    )]
+    CounterBack,
+
+    #[error("the mandate's text cannot be read: {0}")]
+    MandateMalformed(TextError),
+    #[error("the mandate is not for this withdrawal: its {field} differs")]
+    MandateDiffers { field: &'static str },
+    #[error(
+        "the mandate is valid from {not_before} to {not_after}, and it is {now}: ask its owner for a new one"
+    )]
+    MandateNotNow { not_before: Timestamp, not_after: Timestamp, now: Timestamp },
+    #[error("{mandate} was used with another text: one id has one text")]
+    MandateChanged { mandate: MandateId },
+    #[error("the key is not the one whose SHA-256 the mandate names, or is neither Ed25519 nor RSA")]
+    MandateKey,
+    #[error("the request under the mandate is refused ({code}): {0}", code = .0.code())]
+    MandateRequest(RequestError),
+    #[error("the request under the mandate is of a dialect that this signer does not know")]
+    MandateDialect,
+    #[error(
+        "the request under the mandate asks for something else: its {field} differs from the withdrawal's text"
+    )]
+    MandateRequestDiffers { field: &'static str },
+    #[error("the request under the mandate was used for {withdrawal}: one request pays one withdrawal")]
+    MandateRequestUsed { withdrawal: WithdrawalId },
+    #[error("the mandate does not name this destination")]
+    MandateDestination,
+    #[error("the mandate permits {} base units at once, and {} are asked for", max.base_units(), needed.base_units())]
+    MandateAmount { max: Amount, needed: Amount },
+    #[error(
+        "the mandate has {} base units left for these 24 hours, and {} are needed",
+        available.base_units(),
+        needed.base_units()
+    )]
+    MandateDay { available: Amount, needed: Amount },
+
+    #[error("the credential's public key is refused ({code}): {0}", code = .0.code())]
+    CredentialKey(WebAuthnError),
+    #[error("{max} first credentials were taken in 24 hours, as many as are pinned: come again at {again}")]
+    EnrolmentsExhausted { max: u32, again: Timestamp },
+    #[error(
+        "{account} has, or had, a credential: another one comes by the word of one that counts, or of operators"
+    )]
+    AccountHasCredentials { account: AccountId },
+    #[error("this credential id is known as another account's")]
+    CredentialTaken,
+    #[error("this credential id is known with another key, or otherwise marked: make a new credential")]
+    CredentialDiffers,
+    #[error("the change's text cannot be read: {0}")]
+    ChangeMalformed(TextError),
+    #[error("the change's text is not about this credential: its {field} differs")]
+    ChangeDiffers { field: &'static str },
+    #[error("the change's text ended at {not_after}: ask the account's owner again")]
+    ChangeExpired { not_after: Timestamp },
+    #[error("the operators' text is not about this credential: its {field} differs")]
+    RecoveryDiffers { field: &'static str },
+
     #[error("{withdrawal} was authorised before: it cannot be voided")]
     Spent { withdrawal: WithdrawalId },
 
@@ -200,7 +296,10 @@ impl Refused {
             Self::FeeRateOverBound { .. } => "fee_rate_over_bound",
             Self::ReleaseEmpty => "release_empty",
             Self::ReleaseMixed => "release_mixed",
-            Self::TextMalformed { error, .. } | Self::ActMalformed(error) => error.reason.code(),
+            Self::TextMalformed { error, .. }
+            | Self::ActMalformed(error)
+            | Self::ChangeMalformed(error)
+            | Self::MandateMalformed(error) => error.reason.code(),
             Self::TextExchangeDiffers => "text_exchange_differs",
             Self::TextNetworkDiffers => "text_network_differs",
             Self::AssetUnpinned { .. } => "asset_unpinned",
@@ -232,6 +331,35 @@ impl Refused {
             Self::ConflictMissing { .. } => "conflict_missing",
             Self::TransferConflictMissing { .. } => "transfer_conflict_missing",
             Self::BucketEmpty { .. } => "bucket_empty",
+            Self::ApprovalsNotPinned => "approvals_not_pinned",
+            Self::ApprovedTwice { .. } => "approved_twice",
+            Self::CredentialUnknown { .. } => "credential_unknown",
+            Self::CredentialTooYoung { .. } => "credential_too_young",
+            Self::CredentialRemoved { .. } => "credential_removed",
+            Self::CredentialMaster { .. } => "credential_master",
+            Self::CredentialCap { .. } => "credential_cap",
+            Self::AssertionInvalid(_) => "assertion_invalid",
+            Self::AssertionUserUnverified => "assertion_user_unverified",
+            Self::CounterBack => "counter_back",
+            Self::MandateDiffers { .. } => "mandate_differs",
+            Self::MandateNotNow { .. } => "mandate_not_now",
+            Self::MandateChanged { .. } => "mandate_changed",
+            Self::MandateKey => "mandate_key",
+            Self::MandateRequest(_) => "mandate_request_invalid",
+            Self::MandateDialect => "mandate_dialect",
+            Self::MandateRequestDiffers { .. } => "mandate_request_differs",
+            Self::MandateRequestUsed { .. } => "mandate_request_used",
+            Self::MandateDestination => "mandate_destination",
+            Self::MandateAmount { .. } => "mandate_amount",
+            Self::MandateDay { .. } => "mandate_day",
+            Self::CredentialKey(_) => "credential_key_invalid",
+            Self::EnrolmentsExhausted { .. } => "enrolments_exhausted",
+            Self::AccountHasCredentials { .. } => "account_has_credentials",
+            Self::CredentialTaken => "credential_taken",
+            Self::CredentialDiffers => "credential_differs",
+            Self::ChangeDiffers { .. } => "change_differs",
+            Self::ChangeExpired { .. } => "change_expired",
+            Self::RecoveryDiffers { .. } => "recovery_differs",
             Self::Spent { .. } => "spent",
             Self::ActTarget => "act_target",
             Self::ActUnknown => "act_unknown",

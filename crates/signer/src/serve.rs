@@ -200,5 +200,13 @@ fn answer(signer: &mut Signer, request: Request) -> Result<Answer, Refused> {
             Answer::Done(signer.act(&signed)?.name().to_owned())
         }
         Request::Spends => Answer::Signed(signer.spends()?),
+        Request::Enrol(enrolment) => Answer::Enrolled(signer.enrol(&enrolment)?.into()),
+        Request::Remove(removal) => {
+            signer.remove(&removal)?;
+            Answer::Done("remove".to_owned())
+        }
+        Request::Credentials(account) => {
+            Answer::Credentials(signer.credentials(&account)?.into_iter().map(Into::into).collect())
+        }
     })
 }

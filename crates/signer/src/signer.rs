@@ -7,9 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use holdfast_authn::release::{self, Kind, Outcome, SignedAct, SigningKey, Spends};
+use holdfast_authn::release::{self, Enrolment, Kind, Outcome, Removal, SignedAct, SigningKey, Spends};
 use holdfast_transactions::Sighash;
-use holdfast_values::{Amount, Name, Network, Timestamp, WithdrawalId};
+use holdfast_values::texts::ExchangeName;
+use holdfast_values::{AccountId, Amount, Name, Network, Timestamp, WithdrawalId};
 
 use crate::acts::{self, SignerAct};
 use crate::bucket::{BucketSpec, Level};
@@ -18,8 +19,10 @@ use crate::files::FileError;
 use crate::key::{self, KeyFileError};
 use crate::pins::{Pins, PinsError};
 use crate::refused::{BucketName, Refused};
+use crate::registry::{self, Enrolled};
 use crate::spend::{Spender, begin_epoch, use_text};
 use crate::store::records::{Records, Standing};
+use crate::store::registry::{Credential, CredentialCounts, CredentialStatus};
 use crate::store::{Place, Store, StoreError};
 
 /// The epoch of a store that no operators have moved on.
@@ -27,6 +30,10 @@ pub const FIRST_EPOCH: u64 = 1;
 
 /// Where time comes from.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+fn check_exchange(pins: &Pins, exchange: &ExchangeName) -> Result<(), Refused> {
+    if *exchange == pins.exchange { Ok(()) } else { Err(Refused::ExchangeDiffers) }
+}
 
 /// The system's clock.
 pub fn system_clock() -> Clock {
@@ -145,6 +152,8 @@ pub struct Status {
     pub simulated: bool,
     /// What each bucket holds.
     pub buckets: Vec<BucketStatus>,
+    /// Customers' credentials.
+    pub credentials: CredentialCounts,
 }
 
 /// How a bucket stands.
@@ -272,6 +281,53 @@ impl Signer {
         })
     }
 
+    /// Takes a credential of a customer, or says from when on a known one counts: the same for the same enrolment each time.
+    pub fn enrol(&mut self, enrolment: &[u8]) -> Result<Enrolled, Refused> {
+        self.within(true, |spender, records, clock| {
+            let pins = spender.pins;
+            let mut standing = records.standing()?;
+            if standing.halted {
+                return Err(Refused::Halted { threshold: pins.threshold });
+            }
+            let (payload, _) = release::open(Kind::Enrolment, enrolment, &pins.release_keys)?;
+            let enrolment = Enrolment::parse(&payload)?;
+            check_exchange(pins, &enrolment.exchange)?;
+            let now = if pins.simulated_clock { standing.highest.max(enrolment.at) } else { clock };
+            if now < standing.highest {
+                return Err(Refused::ClockBehind { now, highest: standing.highest });
+            }
+            let enrolled = registry::enrol(pins, records, &enrolment, &payload, now)?;
+            standing.highest = now;
+            records.set_standing(&standing)?;
+            Ok(enrolled)
+        })
+    }
+
+    /// Never lets a credential count again. Also while halted: it tightens.
+    pub fn remove(&mut self, removal: &[u8]) -> Result<(), Refused> {
+        self.within(true, |spender, records, clock| {
+            let pins = spender.pins;
+            let (payload, _) = release::open(Kind::Removal, removal, &pins.release_keys)?;
+            let removal = Removal::parse(&payload)?;
+            check_exchange(pins, &removal.exchange)?;
+            registry::remove(records, &removal, records.standing()?.time(pins, clock))
+        })
+    }
+
+    /// Every credential that an account ever had here.
+    pub fn credentials(&mut self, account: &AccountId) -> Result<Vec<CredentialStatus>, Refused> {
+        self.within_any(false, |spender, records, _| {
+            let status = |credential: Credential| {
+                Ok(CredentialStatus {
+                    counts_from: credential.counts_from(spender.pins),
+                    counter: records.highest_counter(&credential.id)?,
+                    credential,
+                })
+            };
+            records.credentials(account)?.into_iter().map(status).collect()
+        })
+    }
+
     /// Signs nothing any more until operators resume. Needs no signature: whoever can ask may halt.
     pub fn halt(&mut self) -> Result<(), Refused> {
         self.within(true, |_, records, _| {
@@ -306,6 +362,7 @@ impl Signer {
                     // Who adopts a store also says that the clock is right now, should it have been ahead once.
                     standing.highest = now;
                     records.pull_levels_back(now)?;
+                    records.pull_registry_back(now)?;
                 }
             }
             records.set_standing(&standing)?;
@@ -376,6 +433,7 @@ impl Signer {
                 halted: standing.halted,
                 simulated: pins.simulated_clock,
                 buckets,
+                credentials: records.credential_counts(now)?,
             })
         })
     }

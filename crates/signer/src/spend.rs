@@ -9,6 +9,7 @@ use holdfast_transactions::outputs_digest;
 use holdfast_values::{Amount, ConflictKey, Timestamp, TransferId, WithdrawalId};
 
 use crate::acts::{self, SignerAct};
+use crate::approve;
 use crate::bucket::{BucketSpec, Level};
 use crate::examine::{Examined, check_window};
 use crate::pins::Pins;
@@ -123,7 +124,7 @@ impl Spender<'_> {
         Err(refused)
     }
 
-    /// The levels after this transaction, if every bucket holds enough.
+    /// The levels after this transaction, if every bucket holds enough and every customer's word counts.
     fn levels(
         &self,
         records: &Records<'_>,
@@ -142,9 +143,9 @@ impl Spender<'_> {
             examined.fees.bucket,
             examined.decoded.fee,
         );
-        let texts = examined.payments.iter().zip(&release.payments).zip(&known.payments);
-        for ((text, payment), known) in texts {
-            // Charged when it was authorised first; its amount cannot have changed since.
+        let texts = examined.payments.iter().zip(&release.payments).zip(&examined.words).zip(&known.payments);
+        for (((text, payment), word), known) in texts {
+            // Charged when it was authorised first, on the word of then; its amount cannot have changed since.
             if *known {
                 continue;
             }
@@ -154,7 +155,9 @@ impl Spender<'_> {
             };
             let vouchers =
                 acts::vouchers(self.pins, text.withdrawal, &payment.intent, &payment.approvals, now);
-            if vouchers.len() >= self.pins.threshold {
+            let operators = vouchers.len() >= self.pins.threshold;
+            let owner = approve::vouch(self.pins, records, text, (&payment.intent, word), !operators, now)?;
+            if operators || owner {
                 need(BucketName::Vouched(symbol, network), asset.vouched, text.amount);
             } else {
                 need(BucketName::Unvouched(symbol, network), asset.unvouched, text.amount);

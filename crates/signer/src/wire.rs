@@ -4,11 +4,13 @@ use std::io::{self, Read, Write};
 
 use holdfast_authn::release::{OperatorSignature, SignedAct};
 use holdfast_transactions::{Scheme, Sighash};
-use holdfast_values::{Amount, Name, Network, Timestamp, WithdrawalId};
+use holdfast_values::{AccountId, Amount, Name, Network, Timestamp, WithdrawalId};
 use minicbor::{Decode, Encode};
 
 use crate::refused::BucketName;
+use crate::registry::Enrolled;
 use crate::signer::{Authorised, BucketStatus, Sighashes, Status};
+use crate::store::registry::{Credential, CredentialCounts, CredentialStatus, Origin};
 
 /// Longest request: a release and a transaction of the largest sizes there are.
 pub const REQUEST_BYTES_MAX: usize = 12 << 20;
@@ -45,6 +47,15 @@ pub enum Request {
     /// Everything that was authorised, signed.
     #[n(5)]
     Spends,
+    /// A customer's credential.
+    #[n(6)]
+    Enrol(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>),
+    /// A credential that is gone.
+    #[n(7)]
+    Remove(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>),
+    /// An account's credentials.
+    #[n(8)]
+    Credentials(#[n(0)] AccountId),
 }
 
 /// A text with signatures.
@@ -89,6 +100,12 @@ pub enum Answer {
     /// It is done: the act's name.
     #[n(4)]
     Done(#[n(0)] String),
+    /// The credential is known.
+    #[n(5)]
+    Enrolled(#[n(0)] EnrolledAnswer),
+    /// An account's credentials.
+    #[n(6)]
+    Credentials(#[n(0)] Vec<CredentialAnswer>),
 }
 
 /// [`Authorised`] on the wire.
@@ -160,6 +177,56 @@ pub struct StatusAnswer {
     simulated: bool,
     #[n(10)]
     buckets: Vec<BucketAnswer>,
+    #[n(11)]
+    credentials: CountsAnswer,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+struct CountsAnswer {
+    #[n(0)]
+    seen: u64,
+    #[n(1)]
+    removed: u64,
+    #[n(2)]
+    first_today: u64,
+}
+
+/// [`Enrolled`] on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct EnrolledAnswer {
+    #[n(0)]
+    seen: Timestamp,
+    #[n(1)]
+    counts_from: Timestamp,
+    #[n(2)]
+    repeated: bool,
+}
+
+/// [`CredentialStatus`] on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct CredentialAnswer {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    id: Vec<u8>,
+    #[n(1)]
+    account: AccountId,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    public_key: Vec<u8>,
+    #[n(3)]
+    legacy_u2f: bool,
+    #[n(4)]
+    master: bool,
+    #[n(5)]
+    origin: u8,
+    #[cbor(n(6), with = "minicbor::bytes")]
+    lineage: Vec<u8>,
+    #[n(7)]
+    seen: Timestamp,
+    #[n(8)]
+    removed: Option<Timestamp>,
+    #[n(9)]
+    counts_from: Timestamp,
+    #[n(10)]
+    counter: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -270,6 +337,10 @@ impl From<Status> for StatusAnswer {
             halted: status.halted,
             simulated: status.simulated,
             buckets: status.buckets.into_iter().map(bucket).collect(),
+            credentials: {
+                let CredentialCounts { seen, removed, first_today } = status.credentials;
+                CountsAnswer { seen, removed, first_today }
+            },
         }
     }
 }
@@ -299,7 +370,62 @@ impl StatusAnswer {
             halted: self.halted,
             simulated: self.simulated,
             buckets: self.buckets.into_iter().map(bucket).collect::<Option<_>>()?,
+            credentials: {
+                let CountsAnswer { seen, removed, first_today } = self.credentials;
+                CredentialCounts { seen, removed, first_today }
+            },
         })
+    }
+}
+
+impl From<Enrolled> for EnrolledAnswer {
+    fn from(enrolled: Enrolled) -> Self {
+        let Enrolled { seen, counts_from, repeated } = enrolled;
+        Self { seen, counts_from, repeated }
+    }
+}
+
+impl From<EnrolledAnswer> for Enrolled {
+    fn from(answer: EnrolledAnswer) -> Self {
+        let EnrolledAnswer { seen, counts_from, repeated } = answer;
+        Self { seen, counts_from, repeated }
+    }
+}
+
+impl From<CredentialStatus> for CredentialAnswer {
+    fn from(status: CredentialStatus) -> Self {
+        let CredentialStatus { credential: known, counts_from, counter } = status;
+        Self {
+            counts_from,
+            counter,
+            id: known.id,
+            account: known.account,
+            public_key: known.public_key,
+            legacy_u2f: known.legacy_u2f,
+            master: known.master,
+            origin: known.origin.number(),
+            lineage: known.lineage,
+            seen: known.seen,
+            removed: known.removed,
+        }
+    }
+}
+
+impl CredentialAnswer {
+    /// The credential, if its origin has a name.
+    pub(crate) fn into_status(self) -> Option<CredentialStatus> {
+        let credential = Credential {
+            origin: Origin::from_number(self.origin)?,
+            id: self.id,
+            account: self.account,
+            public_key: self.public_key,
+            legacy_u2f: self.legacy_u2f,
+            master: self.master,
+            lineage: self.lineage,
+            seen: self.seen,
+            removed: self.removed,
+        };
+        Some(CredentialStatus { credential, counts_from: self.counts_from, counter: self.counter })
     }
 }
 

@@ -192,7 +192,8 @@ fn header(key_id: Vec<u8>) -> Header {
 
 /// Signs a payload as `kind`. The same payload and key give the same bytes.
 pub fn seal(kind: Kind, payload: &[u8], key: &SigningKey) -> Vec<u8> {
-    let sealed: Result<_, Infallible> = seal_with(kind, payload, &key.public, |message| Ok(key.sign(message)));
+    let sealed: Result<_, Infallible> =
+        seal_with(kind, payload, &key.public, |message| Ok(key.sign(message)));
     sealed.unwrap_or_default()
 }
 

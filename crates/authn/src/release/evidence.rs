@@ -8,14 +8,14 @@ use crate::request::{HEADERS_MAX, PART_BYTES_MAX};
 
 /// Longest credential id.
 pub const CREDENTIAL_ID_BYTES_MAX: usize = 1_023;
-/// Longest public key, as COSE or as SubjectPublicKeyInfo: RSA of 4096 bits.
-pub const PUBLIC_KEY_BYTES_MAX: usize = 1_024;
+/// Longest public key, as COSE or as SubjectPublicKeyInfo: RSA of 8192 bits.
+pub const PUBLIC_KEY_BYTES_MAX: usize = 2_048;
 /// Longest clientDataJSON.
 pub const CLIENT_DATA_BYTES_MAX: usize = 4_096;
 /// Longest authenticator data.
 pub const AUTHENTICATOR_DATA_BYTES_MAX: usize = 4_096;
-/// Longest signature: RSA of 4096 bits.
-pub const SIGNATURE_BYTES_MAX: usize = 512;
+/// Longest signature: RSA of 8192 bits.
+pub const SIGNATURE_BYTES_MAX: usize = 1_024;
 /// Longest body of a request: as JSON.
 pub const BODY_BYTES_MAX: usize = 64 << 10;
 /// Longest method, path and header name.

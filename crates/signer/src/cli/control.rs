@@ -32,6 +32,8 @@ macro_rules! help {
     };
 }
 
+pub(super) use help;
+
 pub(super) const INIT: Command = Command {
     name: "init",
     takes: Takes { positional: &[], valued: &["pins", "store", "epoch"], repeated: &[] },
@@ -66,7 +68,7 @@ pub(super) const STATUS: Command = Command {
     name: "status",
     takes: Takes { positional: &[], valued: &["pins", "store", "socket"], repeated: &[] },
     help: help!(
-        "How the signer stands: counter, epoch, halted, buckets.",
+        "How the signer stands: counter, epoch, halted, buckets, customers' credentials.",
         "status (--socket PATH | --pins FILE --store FILE) [--json]"
     ),
     run: status,
@@ -172,12 +174,12 @@ fn run_serve(_: &Takes, given: &Given) -> Result<Report, Failure> {
 }
 
 /// Who is asked.
-enum Asked {
+pub(super) enum Asked {
     Socket(Client),
     Files(Box<Signer>),
 }
 
-fn asked(given: &Given) -> Result<Asked, Failure> {
+pub(super) fn asked(given: &Given) -> Result<Asked, Failure> {
     match (given.path("socket"), given.path("pins"), given.path("store")) {
         (Some(socket), None, None) => Ok(Asked::Socket(Client::connect(&socket)?)),
         (None, Some(pins), Some(store)) => {
@@ -242,6 +244,14 @@ fn describe(status: Status) -> Report {
         ("head", head),
         ("highest_time", status.highest.to_string().into()),
         ("buckets", Value::List(buckets.collect())),
+        (
+            "credentials",
+            Value::Map(vec![
+                ("seen", status.credentials.seen.into()),
+                ("removed", status.credentials.removed.into()),
+                ("first_today", status.credentials.first_today.into()),
+            ]),
+        ),
     ]
 }
 

@@ -1,7 +1,10 @@
 //! The command line: what the binary `holdfast-signer` can be told. The work itself is done by the other rooms.
 
 mod arguments;
+mod assertion;
 mod control;
+mod credential;
+mod json;
 mod report;
 mod verify;
 
@@ -24,15 +27,17 @@ The last word beside the wallet's keys: verifies a release, compares the transac
 
 Usage: holdfast-signer COMMAND [ARGUMENTS] [--json] [--help]
 
-  init      make the store and the signer's key, once
-  verify    check a release and a transaction, and print what is paid to whom
-  serve     answer wallets on a Unix socket
-  status    how the signer stands
-  halt      sign nothing any more
-  resume    sign again, with operators' signatures
-  act       do what operators signed: halt, resume_signer, begin_epoch, adopt_store
-  void      never pay a withdrawal
-  recover   export the signed statement of everything that was authorised
+  init        make the store and the signer's key, once
+  verify      check a release and a transaction, and print what is paid to whom
+  serve       answer wallets on a Unix socket
+  status      how the signer stands
+  halt        sign nothing any more
+  resume      sign again, with operators' signatures
+  act         do what operators signed: halt, resume_signer, begin_epoch, adopt_store
+  void        never pay a withdrawal
+  recover     export the signed statement of everything that was authorised
+  credential  customers' keys as this signer knows them: list, enrol, remove
+  assertion   check assertions of customers' keys, away from any signer
 
 Exit code: 0 done, 1 refused or failed (the code stands on standard error), 2 wrong usage.
 ";
@@ -45,7 +50,7 @@ struct Command {
     run: fn(&Takes, &Given) -> Result<Report, Failure>,
 }
 
-const COMMANDS: [&Command; 9] = [
+const COMMANDS: [&Command; 11] = [
     &control::INIT,
     &verify::VERIFY,
     &control::SERVE,
@@ -55,12 +60,19 @@ const COMMANDS: [&Command; 9] = [
     &control::ACT,
     &control::VOID,
     &control::RECOVER,
+    &credential::CREDENTIAL,
+    &assertion::ASSERTION,
 ];
 
 /// Why a command ends with an error.
 enum Failure {
     Usage(Usage),
-    Refused { code: String, text: String },
+    Refused {
+        code: String,
+        text: String,
+    },
+    /// The answer is given, and it is no.
+    Told(Report),
 }
 
 impl From<Usage> for Failure {
@@ -115,6 +127,8 @@ pub fn main() -> ExitCode {
     match (command.run)(&command.takes, &given) {
         Ok(report) if given.json => print(&report::json(&report), "", 0),
         Ok(report) => print(&report::lines(&report), "", 0),
+        Err(Failure::Told(report)) if given.json => print(&report::json(&report), "", 1),
+        Err(Failure::Told(report)) => print(&report::lines(&report), "", 1),
         Err(Failure::Usage(Usage(text))) => usage(command, &text),
         Err(Failure::Refused { code, text }) => {
             let error = format!("error: {code}: {text}\n");

@@ -10,6 +10,7 @@ use holdfast_values::{Amount, Name, Timestamp};
 use super::arguments::{Given, Takes, Usage};
 use super::{Command, Failure, Report, Value};
 use crate::acts;
+use crate::approve::Word;
 use crate::examine::{Examined, check_window, examine};
 use crate::files::FileError;
 use crate::pins::Pins;
@@ -68,20 +69,26 @@ fn run(takes: &Takes, given: &Given) -> Result<Report, Failure> {
         }
     };
     let mut report = vec![("ok", true.into()), ("fresh", fresh), ("authorised_before", repeated)];
-    report.extend(describe(&pins, &examined));
+    report.extend(describe(&pins, &examined, given.path("store").is_some()));
     Ok(report)
 }
 
-fn describe(pins: &Pins, examined: &Examined) -> Report {
+fn describe(pins: &Pins, examined: &Examined, by_store: bool) -> Report {
     let (release, decoded) = (&examined.release, &examined.decoded);
     let native = release.network.native_decimals().unwrap_or_default();
     let mut paid = Vec::new();
-    for (text, payment) in examined.payments.iter().zip(&release.payments) {
+    for ((text, payment), word) in examined.payments.iter().zip(&release.payments).zip(&examined.words) {
         // As of the release's own time: nobody said another.
         let at = release.not_before;
         let vouchers = acts::vouchers(pins, text.withdrawal, &payment.intent, &payment.approvals, at);
-        let class = if vouchers.len() >= pins.threshold { "vouched" } else { "unvouched" };
-        paid.push(Value::Map(vec![
+        let class = match word {
+            _ if vouchers.len() >= pins.threshold => "vouched",
+            Word::None => "unvouched",
+            // The store knows the key, and has said yes.
+            _ if by_store => "vouched",
+            _ => "vouched_if_its_key_counts",
+        };
+        let mut line: Report = vec![
             ("withdrawal", text.withdrawal.to_string().into()),
             ("amount", text.amount.to_fixed(text.decimals).into()),
             ("asset", text.asset.to_string().into()),
@@ -89,7 +96,13 @@ fn describe(pins: &Pins, examined: &Examined) -> Report {
             ("account", text.account.to_string().into()),
             ("class", class.into()),
             ("vouched_by", Value::List(vouchers.iter().map(|name: &Name| name.as_str().into()).collect())),
-        ]));
+        ];
+        match word {
+            Word::None => {}
+            Word::Asserted(_) => line.push(("by", "its owner's key".into())),
+            Word::Mandated(mandated) => line.push(("by", mandated.mandate.mandate.to_string().into())),
+        }
+        paid.push(Value::Map(line));
     }
     let transfer = examined.transfer.as_ref().map_or(Value::Nothing, |text| {
         let external = text.external.as_ref().map_or(Value::Nothing, |external| {
@@ -151,12 +164,12 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-fn release_bytes(file: &[u8]) -> Result<Vec<u8>, Usage> {
+pub(super) fn release_bytes(file: &[u8]) -> Result<Vec<u8>, Usage> {
     // The tag of a COSE_Sign1.
     if file.first() == Some(&0xd2) {
         return Ok(file.to_vec());
     }
-    let wrong = || Usage("RELEASE holds neither a COSE_Sign1 nor its base64".to_owned());
+    let wrong = || Usage("the file holds neither a COSE_Sign1 nor its base64".to_owned());
     encoding::base64(file.trim_ascii()).ok_or_else(wrong)
 }
 

@@ -16,6 +16,7 @@ pub(super) struct Document {
     pub receipt_key_file: String,
     pub release_lifetime_max: String,
     pub operators: Operators,
+    pub approval: Option<Approval>,
     pub wallets: Vec<Wallet>,
     pub assets: Vec<Asset>,
 }
@@ -25,6 +26,17 @@ pub(super) struct Document {
 pub(super) struct Operators {
     pub threshold: usize,
     pub keys: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Approval {
+    pub rp_id: String,
+    pub origins: Vec<String>,
+    pub app_id: Option<String>,
+    pub ageing: Option<String>,
+    pub enrolments_per_day: u32,
+    pub user_verification: String,
 }
 
 #[derive(Deserialize)]
@@ -46,6 +58,7 @@ pub(super) struct Asset {
     pub network: String,
     pub decimals: u8,
     pub contract: Option<String>,
+    pub credential_cap: Option<String>,
     pub buckets: Buckets,
 }
 

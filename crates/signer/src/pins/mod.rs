@@ -3,6 +3,7 @@
 //! Holdfast cannot write it. Unknown keys are refused, every value is checked, and an error names its place. Nothing here
 //! decides about a release.
 
+mod approval;
 mod document;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ use holdfast_transactions::{PaidAsset, Wallet};
 use holdfast_values::network::Family;
 use holdfast_values::texts::ExchangeName;
 use holdfast_values::{Amount, AssetSymbol, Destination, Micros, Name, Network, amount, time};
+
+pub use approval::{AGEING_MAX, AGEING_MIN, Approval};
 
 use crate::bucket::BucketSpec;
 use crate::files::{self, FileError};
@@ -88,6 +91,8 @@ pub struct Pins {
     pub threshold: usize,
     /// Their keys.
     pub operators: BTreeMap<Name, [u8; 32]>,
+    /// How customers' keys approve; `None`: none of them does.
+    pub approval: Option<Approval>,
     /// Wallets by network.
     wallets: BTreeMap<Network, WalletsOnNetwork>,
     /// Assets by symbol and network.
@@ -128,10 +133,12 @@ pub struct PinnedAsset {
     pub decimals: u8,
     /// The network's own coin or a contract.
     pub paid: PaidAsset,
-    /// For payments that pinned operators vouch for.
+    /// For payments that pinned operators or their own customers vouch for.
     pub vouched: BucketSpec,
     /// For everything else.
     pub unvouched: BucketSpec,
+    /// The most that one credential, and those that it brought in, vouch for in 30 days.
+    pub credential_cap: Amount,
 }
 
 /// A wallet that may pay, with all wallets of its network.
@@ -214,13 +221,16 @@ fn check(document: document::Document, folder: &Path) -> Result<Pins, PinsError>
     // Holdfast needs this signer's receipt key before it has keys of its own. Without a pinned store nothing is signed.
     let release_keys = release_keys(&document.release_keys, usize::from(store.is_some()))?;
     let (threshold, operators) = operators(&document.operators, &release_keys)?;
-    let release_lifetime_max = duration(&document.release_lifetime_max)
+    let release_lifetime_max = span(&document.release_lifetime_max)
         .filter(|span| (time::SECOND..=RELEASE_LIFETIME_MAX).contains(span))
         .ok_or_else(|| value("release_lifetime_max", "write 1s to 10m, such as 60s or 10m"))?;
     if document.receipt_key_file.is_empty() {
         return Err(value("receipt_key_file", "name the file of the signer's own key"));
     }
+    let approval = document.approval.as_ref().map(approval::check).transpose()?;
     Ok(Pins {
+        assets: assets(&document.assets, approval.is_some())?,
+        approval,
         exchange,
         name,
         simulated_clock: document.simulated_clock,
@@ -231,7 +241,6 @@ fn check(document: document::Document, folder: &Path) -> Result<Pins, PinsError>
         threshold,
         operators,
         wallets: wallets(&document.wallets)?,
-        assets: assets(&document.assets)?,
     })
 }
 
@@ -375,7 +384,10 @@ fn fees(
     Ok(Some(FeeBounds { max, rate_max, bucket }))
 }
 
-fn assets(documents: &[document::Asset]) -> Result<BTreeMap<(AssetSymbol, Network), PinnedAsset>, PinsError> {
+fn assets(
+    documents: &[document::Asset],
+    approvals: bool,
+) -> Result<BTreeMap<(AssetSymbol, Network), PinnedAsset>, PinsError> {
     if documents.len() > ASSETS_MAX {
         return Err(value("assets", format!("pin at most {ASSETS_MAX} assets")));
     }
@@ -418,18 +430,29 @@ fn assets(documents: &[document::Asset]) -> Result<BTreeMap<(AssetSymbol, Networ
         let vouched = bucket(&format!("{buckets}.vouched"), &document.buckets.vouched, document.decimals)?;
         let unvouched =
             bucket(&format!("{buckets}.unvouched"), &document.buckets.unvouched, document.decimals)?;
-        assets
-            .insert((symbol, network), PinnedAsset { decimals: document.decimals, paid, vouched, unvouched });
+        let place = format!("{place}.credential_cap");
+        let credential_cap = match &document.credential_cap {
+            Some(text) if approvals => parse_amount(&place, text, document.decimals)?,
+            None if !approvals => Amount::ZERO,
+            Some(_) => return Err(value(place, "means something only beside a section [approval]")),
+            None => {
+                return Err(value(place, "write the most that one customer's key vouches for in 30 days"));
+            }
+        };
+        let decimals = document.decimals;
+        assets.insert((symbol, network), PinnedAsset { decimals, paid, vouched, unvouched, credential_cap });
     }
     Ok(assets)
 }
 
-/// `60s`, `10m`: one number without leading zeros and one unit.
-fn duration(text: &str) -> Option<Micros> {
+/// `60s`, `10m`, `72h`, `7d`: one number without leading zeros and one unit.
+fn span(text: &str) -> Option<Micros> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let unit = match unit {
         "s" => time::SECOND,
         "m" => time::MINUTE,
+        "h" => time::HOUR,
+        "d" => time::DAY,
         _ => return None,
     };
     let plain = !digits.is_empty() && !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit());

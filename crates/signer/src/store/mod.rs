@@ -4,6 +4,7 @@
 //! decides about a release.
 
 pub(crate) mod records;
+pub mod registry;
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -18,7 +19,11 @@ use crate::files::{self, FileError};
 use crate::pins::Pins;
 
 /// The shape of the tables.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
+/// The shape before customers' keys were kept.
+const SCHEMA_WITHOUT_REGISTRY: i64 = 1;
+const TABLES: &str = include_str!("schema.sql");
+const REGISTRY: &str = include_str!("registry.sql");
 /// `hfsg`: the application that the file says it belongs to.
 const APPLICATION: i64 = 0x6866_7367;
 /// What names a machine.
@@ -177,7 +182,8 @@ impl Store {
         let identity = Identity::of(path)?;
         let mut db = connect(path)?;
         let transaction = db.transaction()?;
-        transaction.execute_batch(include_str!("schema.sql"))?;
+        transaction.execute_batch(TABLES)?;
+        transaction.execute_batch(REGISTRY)?;
         transaction.pragma_update(None, "application_id", APPLICATION)?;
         transaction.pragma_update(None, "user_version", SCHEMA)?;
         transaction.execute(
@@ -207,13 +213,13 @@ impl Store {
             }
             other => other?,
         };
-        let db = connect(path)?;
+        let mut db = connect(path)?;
         let application: i64 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
         if application != APPLICATION {
             return Err(StoreError::Database("not the store of a signer".into()));
         }
         let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if found != SCHEMA {
+        if found != SCHEMA && found != SCHEMA_WITHOUT_REGISTRY {
             return Err(StoreError::Schema { found });
         }
         let (id, exchange, name, home) = db.query_row(
@@ -232,6 +238,9 @@ impl Store {
         if exchange != pins.exchange.as_str() || name != pins.name.as_str() {
             return Err(StoreError::Foreign { name, exchange });
         }
+        if found == SCHEMA_WITHOUT_REGISTRY {
+            add_registry(&mut db)?;
+        }
         let here = Identity::of(path)?;
         let place = if here == home { Place::Home } else { Place::Moved };
         Ok((Self { db, id, here }, place))
@@ -241,6 +250,15 @@ impl Store {
     pub(crate) fn begin(&mut self) -> rusqlite::Result<records::Records<'_>> {
         Ok(records::Records::new(self.db.transaction()?))
     }
+}
+
+/// Brings a store to this shape, whole or not at all.
+fn add_registry(db: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = db.transaction()?;
+    transaction.execute_batch(REGISTRY)?;
+    transaction.execute("update signer set schema = ?1", [SCHEMA])?;
+    transaction.pragma_update(None, "user_version", SCHEMA)?;
+    transaction.commit()
 }
 
 /// Opens a file that exists, durable at every commit, and takes it for this process.

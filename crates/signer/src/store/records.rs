@@ -10,7 +10,7 @@ use crate::bucket::Level;
 use crate::pins::Pins;
 use crate::refused::BucketName;
 
-type Sql<T> = rusqlite::Result<T>;
+pub(super) type Sql<T> = rusqlite::Result<T>;
 
 /// Open for reading and writing; what is not committed is forgotten.
 pub(crate) struct Records<'a>(Transaction<'a>);
@@ -261,7 +261,7 @@ impl<'a> Records<'a> {
         })
     }
 
-    fn one<T>(
+    pub(super) fn one<T>(
         &self,
         sql: &str,
         with: impl rusqlite::Params,
@@ -270,7 +270,7 @@ impl<'a> Records<'a> {
         self.0.prepare_cached(sql)?.query_row(with, read)
     }
 
-    fn maybe<T>(
+    pub(super) fn maybe<T>(
         &self,
         sql: &str,
         with: impl rusqlite::Params,
@@ -279,7 +279,7 @@ impl<'a> Records<'a> {
         self.one(sql, with, read).optional()
     }
 
-    fn all<T>(
+    pub(super) fn all<T>(
         &self,
         sql: &str,
         with: impl rusqlite::Params,
@@ -288,7 +288,7 @@ impl<'a> Records<'a> {
         self.0.prepare_cached(sql)?.query_map(with, read)?.collect()
     }
 
-    fn run(&self, sql: &str, with: impl rusqlite::Params) -> Sql<()> {
+    pub(super) fn run(&self, sql: &str, with: impl rusqlite::Params) -> Sql<()> {
         self.0.prepare_cached(sql)?.execute(with).map(drop)
     }
 }
@@ -318,20 +318,20 @@ fn bucket_key(bucket: &BucketName) -> (u8, &str, u8) {
     }
 }
 
-const fn id(number: u128) -> [u8; 16] {
+pub(super) const fn id(number: u128) -> [u8; 16] {
     number.to_be_bytes()
 }
 
 /// SQLite's integers are signed; who writes has seen that the number fits.
-fn signed(number: u64) -> Sql<i64> {
+pub(super) fn signed(number: u64) -> Sql<i64> {
     i64::try_from(number).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
-fn unsigned(row: &Row<'_>, column: usize) -> Sql<u64> {
+pub(super) fn unsigned(row: &Row<'_>, column: usize) -> Sql<u64> {
     let number: i64 = row.get(column)?;
     u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
 }
 
-fn unusable(message: String) -> rusqlite::Error {
+pub(super) fn unusable(message: String) -> rusqlite::Error {
     rusqlite::Error::ToSqlConversionFailure(message.into())
 }
