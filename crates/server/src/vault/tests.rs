@@ -133,7 +133,7 @@ fn only_its_own_key_opens_a_vault() {
     assert_eq!(code(Vault::open(&path, &kek)), "ok");
     Connection::open(&path)
         .unwrap()
-        .execute("UPDATE meta SET value = x'02' WHERE name = 'format'", [])
+        .execute("UPDATE meta SET value = x'63' WHERE name = 'format'", [])
         .unwrap();
     assert_eq!(code(Vault::open(&path, &kek)), "vault_format_unknown");
     std::fs::write(&path, b"not a database, but long enough to be read as the header of one").unwrap();
