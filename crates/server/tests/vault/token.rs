@@ -11,7 +11,7 @@ use crate::server::{Exchange, Server, holdfast};
 use crate::softhsm::{PIN, Token};
 
 /// Wraps an existing vault's keys under a new key in the token.
-fn rotate(token: &Token, exchange: &Exchange, object: &str) -> String {
+pub(crate) fn rotate(token: &Token, exchange: &Exchange, object: &str) -> String {
     let (uri, data) = (token.uri(object), exchange.data().display().to_string());
     let (ok, text) = token.run(&["vault", "make-key", &uri]);
     assert!(ok, "{text}");

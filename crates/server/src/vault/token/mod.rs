@@ -236,7 +236,8 @@ fn session(uri: &Pkcs11Uri, writable: bool) -> Result<Session, TokenError> {
     let module = module(&uri.module)?;
     let mut slots: Vec<Slot> = Vec::new();
     for slot in module.get_slots_with_initialized_token()? {
-        if module.get_token_info(slot)?.label() == uri.token {
+        // A broken token in another slot is no concern of ours.
+        if module.get_token_info(slot).is_ok_and(|info| info.label() == uri.token) {
             slots.push(slot);
         }
     }
