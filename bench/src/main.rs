@@ -3,6 +3,7 @@
 //! Each part is a module and prints a table. Nothing here is a test: no number of this crate fails a build.
 
 mod evaluator;
+mod gate;
 mod house;
 mod http;
 mod instructions;
@@ -102,7 +103,7 @@ impl Options {
 /// A part's name and what measures it.
 type Part = (&'static str, fn(&Options) -> Result<Report, Failure>);
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("pipeline", pipeline::run),
     ("evaluator", evaluator::run),
     ("size", size::run),
@@ -110,6 +111,7 @@ const PARTS: [Part; 7] = [
     ("http", http::run),
     ("signer", signer::run),
     ("transactions", transactions::run),
+    ("gate", gate::run),
 ];
 
 fn main() -> ExitCode {
