@@ -32,8 +32,10 @@ const TOOLS: &[Tool] = &[
         purpose: "makes the full disk and the read-only folder",
     },
     Tool { program: "python3", packages: &["python3"], purpose: "runs the independent verifier" },
+    Tool { program: "oathtool", packages: &["oathtool"], purpose: "makes one-time codes of its own" },
     Tool { program: "curl", packages: &["curl"], purpose: "runs the README's commands" },
     Tool { program: "node", packages: &["nodejs"], purpose: "runs the real exchange client" },
+    Tool { program: "softhsm2-util", packages: &["softhsm2"], purpose: "keeps keys in a PKCS#11 token" },
     Tool { program: "npm", packages: &["npm"], purpose: "installs the real exchange client" },
 ];
 
