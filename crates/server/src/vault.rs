@@ -75,7 +75,9 @@ pub enum VaultError {
     #[error("the key-encryption key must be 64 hexadecimal digits (32 random bytes), on one line")]
     KekMalformed,
     /// Not where a key-encryption key can be.
-    #[error("say where the key is: file:PATH, env:NAME, or pkcs11:token=LABEL;object=LABEL?module-path=...&pin-source=...")]
+    #[error(
+        "say where the key is: file:PATH, env:NAME, or pkcs11:token=LABEL;object=LABEL?module-path=...&pin-source=..."
+    )]
     Source,
     /// An environment variable cannot be made.
     #[error("a key is made in a file or in a token, not in an environment variable")]

@@ -31,7 +31,8 @@ fn an_erased_account_is_gone_and_every_decision_replays() {
     let before = export(sequence);
 
     let erase = |confirm: &str| {
-        let args = ["vault", "erase", "--data", &data, "--account", "ac_gone", "--confirm", confirm, "--json"];
+        let args =
+            ["vault", "erase", "--data", &data, "--account", "ac_gone", "--confirm", confirm, "--json"];
         Command::new(HOLDFAST).args(args).output().unwrap()
     };
     let refused = erase("ac_kept");

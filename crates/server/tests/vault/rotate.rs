@@ -41,7 +41,8 @@ pub(crate) fn signed_withdrawal(server: &Server, account: &str, key: &str) -> (u
 pub(crate) fn customer(server: &Server, account: &str, key: &str) {
     let opened = server.post("/v1/accounts", &json!({ "account": account, "tier": "full" }));
     assert_eq!(opened.status, 201, "{}", opened.body);
-    let body = json!({ "scopes": ["withdraw"], "ip_allowlist": [IP], "algorithm": "hmac_sha256", "secret": SECRET });
+    let body =
+        json!({ "scopes": ["withdraw"], "ip_allowlist": [IP], "algorithm": "hmac_sha256", "secret": SECRET });
     let path = format!("/v1/accounts/{account}/api-keys/{key}");
     let put = server.call("PUT", &path, &[], body.to_string().as_bytes());
     assert_eq!(put.status, 200, "{}", put.body);
@@ -108,7 +109,10 @@ fn a_server_goes_on_while_its_key_is_rotated_and_the_rotation_is_killed() {
                 .unwrap();
             let deadline = Instant::now() + Duration::from_secs(60);
             while under(&exchange, 2) < goal {
-                assert!(child.try_wait().unwrap().is_none() && Instant::now() < deadline, "it ended too early");
+                assert!(
+                    child.try_wait().unwrap().is_none() && Instant::now() < deadline,
+                    "it ended too early"
+                );
                 std::thread::sleep(Duration::from_millis(2));
             }
             child.kill().unwrap();
@@ -130,7 +134,6 @@ fn a_server_goes_on_while_its_key_is_rotated_and_the_rotation_is_killed() {
     assert_eq!(under(&exchange, 2), u64::from(OTHERS + CUSTOMERS + added));
     assert!(!holds_any(&path, &before), "an old wrapping is still in the file");
     assert!(!server.log().contains("\"ERROR\""), "{}", server.log());
-    println!("{asked} signed requests and {added} new accounts were answered meanwhile");
 
     // The configuration still names the old key: a restart follows its word. Then the new one, with the old one gone.
     let backend = server.token.clone();

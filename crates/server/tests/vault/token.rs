@@ -33,10 +33,8 @@ fn a_server_goes_over_to_a_token_and_starts_from_it() {
     let Some(token) = Token::new() else { return };
     let exchange = Exchange::open(&[]);
     let serve = || Server::start(&token.command(&exchange.serve_command(crate::server::HOLDFAST, &[])), "");
-    let mut server = Server::start(
-        &token.command(&exchange.serve_command(crate::server::HOLDFAST, &[])),
-        &exchange.token,
-    );
+    let mut server =
+        Server::start(&token.command(&exchange.serve_command(crate::server::HOLDFAST, &[])), &exchange.token);
     server.token = exchange.issue(&server, "backend", 15);
     for account in ["ac_1", "ac_2"] {
         let body = serde_json::json!({ "account": account, "tier": "full" });
@@ -69,7 +67,11 @@ fn a_server_goes_over_to_a_token_and_starts_from_it() {
     assert!(ok, "{text}");
     let mut server = serve();
     server.token = backend;
-    assert_eq!(put_key(&server, "ac_1"), 200, "the configuration names the key before, which vouches for this one");
+    assert_eq!(
+        put_key(&server, "ac_1"),
+        200,
+        "the configuration names the key before, which vouches for this one"
+    );
     assert!(server.log().contains("retired"), "{}", server.log());
 }
 
