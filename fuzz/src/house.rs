@@ -43,6 +43,17 @@ pub const OPERATORS: [(&str, [u8; 32]); 3] =
 /// The API secret of the house's one customer.
 pub const API_SECRET: &[u8] = b"a secret of sixty-four letters that stands in no book, 64 or more";
 
+/// The domain of the page where the house's customers approve.
+pub const APPROVE_RP_ID: &str = "approve.harbor.example";
+/// That page's origin.
+pub const APPROVE_ORIGIN: &str = "https://approve.harbor.example";
+/// The AppID of keys that were registered under U2F.
+pub const APP_ID: &str = "https://harbor.example/app-id.json";
+/// What is approved there.
+pub const APPROVE_CHALLENGE: &[u8; 32] = b"the SHA-256 of a withdrawal text";
+/// The seed of a customer's security key (Ed25519).
+pub const KEY_SEED: [u8; 32] = [0x5e; 32];
+
 /// The Bitcoin wallets, cold and hot.
 pub fn bitcoin_wallets() -> &'static [Wallet] {
     static WALLETS: OnceLock<Vec<Wallet>> = OnceLock::new();

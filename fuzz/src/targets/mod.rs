@@ -6,6 +6,7 @@ mod signer;
 mod state;
 mod texts;
 mod transactions;
+mod webauthn;
 
 /// One reader of bytes from outside.
 #[derive(Debug)]
@@ -85,6 +86,16 @@ pub const TARGETS: &[Target] = &[
         name: "request",
         about: "a signed API request means one thing only, wherever its query ends and its body begins",
         run: request::request,
+    },
+    Target {
+        name: "assertion",
+        about: "an assertion says what its bytes say, whoever signs it; a public key has one spelling",
+        run: webauthn::assertion,
+    },
+    Target {
+        name: "registration",
+        about: "a registered credential is written as it was read, with and without its attestation",
+        run: webauthn::registration,
     },
     Target {
         name: "state",

@@ -10,6 +10,7 @@
 )]
 
 mod damage;
+mod keys;
 mod money;
 mod seeds;
 mod words;
@@ -99,6 +100,8 @@ replay!(
     pins,
     wire,
     request,
+    assertion,
+    registration,
     state,
     record,
     program,

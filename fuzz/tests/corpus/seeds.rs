@@ -8,7 +8,7 @@ use holdfast_policy::Program;
 use holdfast_values::Timestamp;
 use minicbor::{Decode, Encode};
 
-use crate::{money, words};
+use crate::{keys, money, words};
 
 /// Bytes that a target begins with.
 pub(crate) struct Seed {
@@ -49,6 +49,8 @@ pub(crate) fn of(target: &str) -> Vec<Seed> {
         "pins" => words::pins(),
         "wire" => words::frames(),
         "request" => words::requests(),
+        "assertion" => keys::assertions(),
+        "registration" => keys::registrations(),
         "state" => states(),
         "record" => records(),
         "program" => programs(),
