@@ -2,8 +2,9 @@
 //
 //   node withdraw.mjs URL [CLOCK_MS]
 //
-// Before each request it prints a line with the name of the case: what is listening there sees the requests themselves.
-// The keys are throwaways: nothing anywhere opens with them. With CLOCK_MS, the clock stands still.
+// Each request carries the name of its case in X-Case, and in X-Public-Key (base64 of PEM) the key, if it is not the
+// shared secret. The keys are throwaways: nothing anywhere opens with them. With CLOCK_MS, the clock stands still.
+import { generateKeyPairSync } from 'node:crypto';
 import { createRequire } from 'node:module';
 
 const ccxt = createRequire(new URL('../../../../tests/client/package.json', import.meta.url))('ccxt');
@@ -32,12 +33,16 @@ function open(id, options) {
   return exchange;
 }
 
-async function run(name, exchange, what) {
-  console.log(name);
+async function run(name, exchange, what, publicKey) {
+  exchange.headers = { ...exchange.headers, 'X-Case': name };
+  if (publicKey) {
+    const pem = publicKey.export({ type: 'spki', format: 'pem' });
+    exchange.headers['X-Public-Key'] = Buffer.from(pem).toString('base64');
+  }
   try {
     await what(exchange);
   } catch (error) {
-    // The answer is of no interest here; a request that was never sent is.
+    // What answers is of no interest here, and it is no exchange. A request that was never sent will be missed.
     if (process.env.VERBOSE) console.error(name, error.message);
   }
 }
@@ -60,10 +65,14 @@ await run('okx xrp', open('okx'), withdraw('XRP', 20, XRP, '12345', { network: '
 await run('okx balance', open('okx'), (exchange) => exchange.privateGetAccountBalance({ ccy: 'BTC,USDT' }));
 await run('okx batch', open('okx'), (exchange) => exchange.privatePostTradeBatchOrders([{ instId: 'BTC-USDT', sz: '1' }]));
 
-const bybit = () => open('bybit', { options: { enableUnifiedAccount: false, enableUnifiedMargin: false, recvWindow: 5000 } });
+const unified = { enableUnifiedAccount: false, enableUnifiedMargin: false, recvWindow: 5000 };
+const bybit = (more) => open('bybit', { options: unified, ...more });
 await run('bybit btc', bybit(), withdraw('BTC', 0.75, BTC, undefined, { network: 'BTC' }));
 await run('bybit usdt', bybit(), withdraw('USDT', 1234.5, EVM, undefined, { network: 'ERC20', requestId: 'order-1' }));
 await run('bybit xrp', bybit(), withdraw('XRP', 20, XRP, '12345', { network: 'XRP' }));
+const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const rsaSecret = { secret: rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }) };
+await run('bybit rsa', bybit(rsaSecret), withdraw('BTC', 0.75, BTC, undefined, { network: 'BTC' }), rsa.publicKey);
 await run('bybit balance', bybit(), (exchange) => exchange.privateGetV5AccountWalletBalance({ accountType: 'UNIFIED', coin: 'BTC' }));
 await run('bybit nothing', bybit(), (exchange) => exchange.privateGetV5UserQueryApi());
 
@@ -79,8 +88,6 @@ await run('coinbase xrp', open('coinbase'), withdraw('XRP', 20, XRP, '12345', { 
 await run('coinbase v2', open('coinbase'), (exchange) => exchange.v2PrivateGetAccounts({ limit: 5 }));
 await run('coinbase v3', open('coinbase'), (exchange) => exchange.v3PrivateGetBrokerageAccounts({ limit: 5 }));
 // A key of the newer kind: ccxt sends a JWT.
-const { generateKeyPairSync } = await import('node:crypto');
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
 const cdp = { apiKey: 'organizations/o/apiKeys/k', secret: privateKey.export({ type: 'sec1', format: 'pem' }) };
 await run('coinbase jwt', open('coinbase', cdp), withdraw('BTC', 0.75, BTC, undefined, { account_id: 'BTC' }));
-console.log('end');

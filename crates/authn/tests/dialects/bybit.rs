@@ -67,7 +67,10 @@ fn ccxt_withdrawals_verify_and_say_what_was_asked() {
         let verified = sample.verify(&key()).unwrap();
         assert_eq!((verified.signed_at, verified.window), (Timestamp(SIGNED_AT_MICROS), 5 * time::SECOND));
         let address = verified.address.as_deref().unwrap();
-        assert_eq!((verified.asset.as_str(), verified.network.unwrap(), address, &*verified.amount_text), said);
+        assert_eq!(
+            (verified.asset.as_str(), verified.network.unwrap(), address, &*verified.amount_text),
+            said
+        );
         assert_eq!((verified.tag.as_deref(), verified.client_order_id.as_deref()), (tag, order));
     }
 }
@@ -125,8 +128,14 @@ fn what_was_changed_is_refused() {
         ("window_invalid", sample.setting("X-BAPI-RECV-WINDOW", "05000")),
         ("window_invalid", sample.setting("X-BAPI-RECV-WINDOW", "")),
         ("signature_invalid", sample.setting("X-BAPI-API-KEY", "throwaway-key-2")),
-        ("header_repeated", sample.with(|sample| sample.headers.push(("x-bapi-recv-window".into(), "5000".into())))),
-        ("signature_invalid", sample.with(|sample| sample.headers.retain(|(name, _)| name != "X-BAPI-RECV-WINDOW"))),
+        (
+            "header_repeated",
+            sample.with(|sample| sample.headers.push(("x-bapi-recv-window".into(), "5000".into()))),
+        ),
+        (
+            "signature_invalid",
+            sample.with(|sample| sample.headers.retain(|(name, _)| name != "X-BAPI-RECV-WINDOW")),
+        ),
         // Neither is signed: so a withdrawal has one path and one method.
         ("wrong_endpoint", sample.with(|sample| sample.path = "/v5/asset/withdraw/cancel".into())),
         ("wrong_endpoint", sample.with(|sample| sample.method = "PUT".into())),
@@ -134,7 +143,8 @@ fn what_was_changed_is_refused() {
         assert_eq!(changed.code(&key()), expected, "{changed:?}");
     }
     // Without a window the default holds.
-    let without = signed(sample.with(|sample| sample.headers.retain(|(name, _)| name != "X-BAPI-RECV-WINDOW")));
+    let without =
+        signed(sample.with(|sample| sample.headers.retain(|(name, _)| name != "X-BAPI-RECV-WINDOW")));
     assert_eq!(without.verify(&key()).unwrap().window, 5 * time::SECOND);
 }
 
@@ -160,7 +170,11 @@ fn no_border_of_what_is_signed_can_be_moved() {
 fn a_body_says_one_thing() {
     for (expected, from, to) in [
         ("verified", r#""0.75""#, "0.75"),
-        ("verified", r#""chain""#, r#""beneficiary":{"vaspEntityId":"x"},"forceChain":1,"feeType":0,"chain""#),
+        (
+            "verified",
+            r#""chain""#,
+            r#""beneficiary":{"vaspEntityId":"x"},"forceChain":1,"feeType":0,"chain""#,
+        ),
         ("duplicate_parameter", r#""chain""#, r#""coin":"BTC","chain""#),
         ("unknown_parameter", r#""chain""#, r#""toAddress":"x","chain""#),
         ("parameter_invalid", r#""chain""#, r#""forceChain":2,"chain""#),

@@ -4,7 +4,8 @@ use holdfast_authn::{Dialect, KeyMaterial};
 use holdfast_values::{Network, Timestamp, time};
 
 use crate::sample::{
-    BTC_ADDRESS, EVM_ADDRESS, PASSPHRASE, SECRET, Sample, XRP_ADDRESS, hex, hmac_sha256, refuses_what_was_changed,
+    BTC_ADDRESS, EVM_ADDRESS, PASSPHRASE, SECRET, Sample, XRP_ADDRESS, hex, hmac_sha256,
+    refuses_what_was_changed,
 };
 
 const HEADERS: [&str; 3] = ["CB-ACCESS-KEY", "CB-ACCESS-SIGN", "CB-ACCESS-TIMESTAMP"];
@@ -73,9 +74,15 @@ fn ccxt_withdrawals_verify_and_say_what_was_asked() {
         ),
     ] {
         let verified = sample.verify(&key()).unwrap();
-        assert_eq!((verified.signed_at, verified.window), (Timestamp(1_795_353_413_000_000), 30 * time::SECOND));
+        assert_eq!(
+            (verified.signed_at, verified.window),
+            (Timestamp(1_795_353_413_000_000), 30 * time::SECOND)
+        );
         let address = verified.address.as_deref().unwrap();
-        assert_eq!((verified.asset.as_str(), verified.network.unwrap(), address, &*verified.amount_text), said);
+        assert_eq!(
+            (verified.asset.as_str(), verified.network.unwrap(), address, &*verified.amount_text),
+            said
+        );
         assert_eq!((verified.tag.as_deref(), verified.client_order_id.as_deref()), (tag, order));
     }
 }
@@ -139,12 +146,19 @@ fn what_was_changed_is_refused() {
         assert_eq!(changed.code(&key()), expected, "{changed:?}");
     }
     let with = KeyMaterial::shared(Dialect::Coinbase, SECRET, Some(PASSPHRASE)).unwrap();
-    for (expected, shown) in [("verified", PASSPHRASE), ("passphrase_invalid", "open sesam"), ("passphrase_invalid", "")] {
+    for (expected, shown) in
+        [("verified", PASSPHRASE), ("passphrase_invalid", "open sesam"), ("passphrase_invalid", "")]
+    {
         assert_eq!(sample.setting("CB-ACCESS-PASSPHRASE", shown).code(&with), expected);
     }
     assert_eq!(sample.code(&with), "passphrase_invalid");
     // Endpoints.
-    for path in ["/v2/accounts//transactions", "/v2/accounts/a/b/transactions", "/v2/accounts/a/transactions/x", "/v2/transactions"] {
+    for path in [
+        "/v2/accounts//transactions",
+        "/v2/accounts/a/b/transactions",
+        "/v2/accounts/a/transactions/x",
+        "/v2/transactions",
+    ] {
         let moved = signed(sample.with(|sample| sample.path = path.into()));
         assert!(["wrong_endpoint", "path_malformed"].contains(&moved.code(&key())), "{path}");
     }

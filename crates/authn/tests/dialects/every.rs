@@ -51,10 +51,30 @@ fn nothing_secret_prints() {
 
 fn header() -> impl Strategy<Value = (String, String)> {
     let names = [
-        "X-MBX-APIKEY", "API-Key", "API-Sign", "Content-Type", "OK-ACCESS-KEY", "OK-ACCESS-SIGN", "OK-ACCESS-TIMESTAMP",
-        "OK-ACCESS-PASSPHRASE", "X-BAPI-API-KEY", "X-BAPI-SIGN", "X-BAPI-TIMESTAMP", "X-BAPI-RECV-WINDOW", "KC-API-KEY",
-        "KC-API-SIGN", "KC-API-TIMESTAMP", "KC-API-PASSPHRASE", "KC-API-KEY-VERSION", "CB-ACCESS-KEY", "CB-ACCESS-SIGN",
-        "CB-ACCESS-TIMESTAMP", "Signature", "Signature-Input", "Content-Digest", "Host",
+        "X-MBX-APIKEY",
+        "API-Key",
+        "API-Sign",
+        "Content-Type",
+        "OK-ACCESS-KEY",
+        "OK-ACCESS-SIGN",
+        "OK-ACCESS-TIMESTAMP",
+        "OK-ACCESS-PASSPHRASE",
+        "X-BAPI-API-KEY",
+        "X-BAPI-SIGN",
+        "X-BAPI-TIMESTAMP",
+        "X-BAPI-RECV-WINDOW",
+        "KC-API-KEY",
+        "KC-API-SIGN",
+        "KC-API-TIMESTAMP",
+        "KC-API-PASSPHRASE",
+        "KC-API-KEY-VERSION",
+        "CB-ACCESS-KEY",
+        "CB-ACCESS-SIGN",
+        "CB-ACCESS-TIMESTAMP",
+        "Signature",
+        "Signature-Input",
+        "Content-Digest",
+        "Host",
     ];
     let values = prop_oneof![
         any::<String>(),
@@ -71,8 +91,22 @@ fn header() -> impl Strategy<Value = (String, String)> {
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let pieces = prop::sample::select(vec![
-        "a=b", "&", "=", "%41", "{", "}", "\"a\":1", ",", "[", "]", "nonce=1795353413562", "{\"nonce\":1795353413562}",
-        "amount=1", "\u{fc}", "timestamp=1795353413562", "&signature=00",
+        "a=b",
+        "&",
+        "=",
+        "%41",
+        "{",
+        "}",
+        "\"a\":1",
+        ",",
+        "[",
+        "]",
+        "nonce=1795353413562",
+        "{\"nonce\":1795353413562}",
+        "amount=1",
+        "\u{fc}",
+        "timestamp=1795353413562",
+        "&signature=00",
     ]);
     prop_oneof![
         Just(Vec::new()),

@@ -4,12 +4,12 @@ use holdfast_authn::{Dialect, KeyError, KeyMaterial, encoding::to_base64};
 use holdfast_values::{Timestamp, time};
 
 use crate::sample::{
-    BTC_ADDRESS, KRAKEN_SECRET, SECRET, SIGNED_AT_MICROS, Sample, hmac_sha512, refuses_what_was_changed, sha256,
+    BTC_ADDRESS, KRAKEN_SECRET, SECRET, SIGNED_AT_MICROS, Sample, hmac_sha512, refuses_what_was_changed,
+    sha256,
 };
 
 const HEADERS: [&str; 2] = ["API-Key", "API-Sign"];
-const BTC: &str =
-    "nonce=1795353413562&asset=XXBT&amount=0.75&address=bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4&key=my%20cold%20wallet";
+const BTC: &str = "nonce=1795353413562&asset=XXBT&amount=0.75&address=bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4&key=my%20cold%20wallet";
 
 fn key() -> KeyMaterial {
     KeyMaterial::shared(Dialect::Kraken, KRAKEN_SECRET, None).unwrap()
@@ -21,7 +21,8 @@ fn sent(path: &str, signature: &str, kind: &str, body: &str) -> Sample {
 }
 
 fn withdrawal() -> Sample {
-    let signature = "far3j+vC2aV1lfkX8Rcadk2gYsf6GcJy2q2kqDbz0Q1WqM4tB6adWYucP4jHWWQJ9olwC5FRuMlaQXX4iS6W9g==";
+    let signature =
+        "far3j+vC2aV1lfkX8Rcadk2gYsf6GcJy2q2kqDbz0Q1WqM4tB6adWYucP4jHWWQJ9olwC5FRuMlaQXX4iS6W9g==";
     sent("/0/private/Withdraw", signature, "application/x-www-form-urlencoded", BTC)
 }
 
@@ -68,11 +69,17 @@ fn other_requests_of_ccxt_are_genuine_as_form_or_json() {
     for sample in [&form, &json] {
         assert_eq!((sample.gate(&key()), sample.code(&key())), ("genuine", "wrong_endpoint"));
         assert_eq!(sample.read().unwrap().nonce(), Some(1_795_353_413_562));
-        assert_eq!(sample.with(|sample| sample.path = "/0/private/Withdraw".into()).gate(&key()), "signature_invalid");
+        assert_eq!(
+            sample.with(|sample| sample.path = "/0/private/Withdraw".into()).gate(&key()),
+            "signature_invalid"
+        );
     }
     // What reads the body must be what was judged.
     assert_eq!(form.setting("Content-Type", "application/json").gate(&key()), "body_malformed");
-    assert_eq!(json.setting("Content-Type", "application/x-www-form-urlencoded").gate(&key()), "body_malformed");
+    assert_eq!(
+        json.setting("Content-Type", "application/x-www-form-urlencoded").gate(&key()),
+        "body_malformed"
+    );
     assert_eq!(json.setting("Content-Type", "Application/JSON; charset=utf-8").gate(&key()), "genuine");
     let number = signed(json.with_body(r#""1795353413562""#, "1795353413562"), "1795353413562");
     assert_eq!(number.gate(&key()), "genuine");

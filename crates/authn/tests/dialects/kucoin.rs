@@ -67,7 +67,10 @@ fn ccxt_withdrawals_verify_and_say_what_was_asked() {
         let verified = sample.verify(&key()).unwrap();
         assert_eq!((verified.signed_at, verified.window), (Timestamp(SIGNED_AT_MICROS), 5 * time::SECOND));
         let address = verified.address.as_deref().unwrap();
-        assert_eq!((verified.asset.as_str(), verified.network.unwrap(), address, &*verified.amount_text), said);
+        assert_eq!(
+            (verified.asset.as_str(), verified.network.unwrap(), address, &*verified.amount_text),
+            said
+        );
         assert_eq!(verified.tag.as_deref(), tag);
     }
     let accounts = sent(
@@ -124,7 +127,11 @@ fn what_was_changed_is_refused() {
 fn a_body_says_one_thing() {
     for (expected, from, to) in [
         ("verified", "0.75", r#""0.75""#),
-        ("verified", r#""amount""#, r#""isInner":false,"remark":"für später","feeDeductType":"INTERNAL","amount""#),
+        (
+            "verified",
+            r#""amount""#,
+            r#""isInner":false,"remark":"für später","feeDeductType":"INTERNAL","amount""#,
+        ),
         ("duplicate_parameter", r#""amount""#, r#""amount":9,"amount""#),
         ("unknown_parameter", r#""amount""#, r#""address":"x","amount""#),
         ("parameter_invalid", r#""amount""#, r#""isInner":true,"amount""#),

@@ -68,7 +68,10 @@ fn ccxt_withdrawals_verify_and_say_what_was_asked() {
         assert_eq!(verified.api_key.as_str(), "throwaway-key-1");
         assert_eq!((verified.signed_at, verified.window), (Timestamp(SIGNED_AT_MICROS), 30 * time::SECOND));
         let address = verified.address.as_deref().unwrap();
-        assert_eq!((verified.asset.as_str(), verified.network.unwrap(), address, &*verified.amount_text), said);
+        assert_eq!(
+            (verified.asset.as_str(), verified.network.unwrap(), address, &*verified.amount_text),
+            said
+        );
         assert_eq!((verified.tag.as_deref(), verified.client_order_id.as_deref()), (tag, order));
         assert_eq!(verified.destination_name, None);
     }
@@ -76,8 +79,11 @@ fn ccxt_withdrawals_verify_and_say_what_was_asked() {
 
 #[test]
 fn other_requests_of_ccxt_are_genuine_but_withdraw_nothing() {
-    let balance =
-        sent("GET /api/v5/account/balance?ccy=BTC%2CUSDT", "gGiph3ih1PU7kC1VZb9qnu4dVyk5XFUMDJgB1xrJFQE=", "");
+    let balance = sent(
+        "GET /api/v5/account/balance?ccy=BTC%2CUSDT",
+        "gGiph3ih1PU7kC1VZb9qnu4dVyk5XFUMDJgB1xrJFQE=",
+        "",
+    );
     assert_eq!((balance.gate(&key()), balance.code(&key())), ("genuine", "wrong_endpoint"));
     assert_eq!(balance.read().unwrap().field("ccy"), Some("BTC,USDT"));
     let batch = r#"[{"instId":"BTC-USDT","sz":"1","clOrdId":"6b9ad766b55dBCDEc40a3ac774c1b849","tag":"6b9ad766b55dBCDE"}]"#;
@@ -163,7 +169,9 @@ fn a_body_says_one_thing() {
         let changed = signed(withdrawal().with_body(from, to));
         assert_eq!(changed.code(&key()), expected, "{from} -> {to}");
     }
-    let token = withdrawal().with_body(r#""ccy":"BTC""#, r#""ccy":"USDT""#).with_body(r#""chain":"BTC-Bitcoin","#, "");
+    let token = withdrawal()
+        .with_body(r#""ccy":"BTC""#, r#""ccy":"USDT""#)
+        .with_body(r#""chain":"BTC-Bitcoin","#, "");
     assert_eq!(signed(token).code(&key()), "network_missing");
     // Beside a query: parameters come once in both, and the query has no brackets.
     for (expected, query) in [
@@ -185,17 +193,17 @@ fn a_body_says_one_thing() {
 
 #[test]
 fn no_border_of_what_is_signed_can_be_moved() {
-    let sample = signed(
-        withdrawal().with(|sample| {
-            sample.path = "/api/v5/x".into();
-            sample.query = b"a=1&b=2".to_vec();
-        }),
-    );
+    let sample = signed(withdrawal().with(|sample| {
+        sample.path = "/api/v5/x".into();
+        sample.query = b"a=1&b=2".to_vec();
+    }));
     let rest = [sample.path.as_bytes(), b"?", &sample.query, &sample.body].concat();
     let mut fitting = Vec::new();
     for path_end in 1..=rest.len() {
         for query_end in path_end..=rest.len() {
-            let (Ok(path), query) = (str::from_utf8(&rest[..path_end]), &rest[path_end..query_end]) else { continue };
+            let (Ok(path), query) = (str::from_utf8(&rest[..path_end]), &rest[path_end..query_end]) else {
+                continue;
+            };
             let moved = sample.with(|sample| {
                 sample.path = path.into();
                 sample.query = query.strip_prefix(b"?").unwrap_or(query).to_vec();

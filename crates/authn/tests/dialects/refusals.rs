@@ -45,7 +45,8 @@ fn each_dialect_has_its_own_form() {
     ] {
         let (said_status, kind, said) = dialect.error_body(GateRefusal::Signature, "It says so.");
         assert_eq!((said_status, said.as_str()), (status, body), "{dialect:?}");
-        let expected = if dialect == Dialect::HttpSignature { "application/problem+json" } else { "application/json" };
+        let expected =
+            if dialect == Dialect::HttpSignature { "application/problem+json" } else { "application/json" };
         assert_eq!(kind, expected);
     }
 }
