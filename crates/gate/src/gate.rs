@@ -47,7 +47,7 @@ const UNPROVEN_WEIGHT: u32 = 1;
 /// The gate. It can be asked from many threads at once.
 pub struct Gate {
     routes: Routes,
-    /// What was signed before this cannot be told from what was let through before the gate started.
+    /// What was signed up to this cannot be told from what was let through before the gate started.
     trusted_from: Timestamp,
     keys: Keys,
     addresses: Addresses,
@@ -275,7 +275,7 @@ impl Gate {
         if now > end {
             return Err((Code::SignedTooLongAgo, Anomalies::TIME));
         }
-        if signed.signed_at() < self.trusted_from {
+        if signed.signed_at() <= self.trusted_from {
             return Err((Code::SignedBeforeStart, Anomalies::TIME));
         }
         let pay = || known.used.minute.spend(now, route.weight, self.routes.limits.key_weight_per_minute);
