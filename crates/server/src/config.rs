@@ -46,6 +46,18 @@ pub struct Config {
     pub kek: Option<KekSource>,
     /// Who is told what happens.
     pub webhooks: Vec<Webhook>,
+    /// Where addresses are.
+    pub geo: GeoFiles,
+}
+
+/// Files in MaxMind's format; what is not given is not known.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GeoFiles {
+    /// Of countries, or of cities.
+    pub countries: Option<PathBuf>,
+    /// Of autonomous systems.
+    pub systems: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -57,6 +69,7 @@ impl Default for Config {
             snapshot_every: 500_000,
             kek: None,
             webhooks: Vec::new(),
+            geo: GeoFiles::default(),
         }
     }
 }

@@ -4,8 +4,8 @@
 //! a documented sample. Amounts of assets are in whole units, everything else in US dollars, all of it as texts.
 
 use holdfast_decision::configuration::{
-    AssetConfiguration, BucketSpec, BucketSpecs, Configuration, Parameters, SignerConfiguration,
-    TierConfiguration, WalletChain, WalletConfiguration, WalletSource,
+    AssetConfiguration, BucketSpec, BucketSpecs, Configuration, Parameters, Parties, Party,
+    SignerConfiguration, TierConfiguration, WalletChain, WalletConfiguration, WalletSource,
 };
 use holdfast_values::{Amount, AssetNetwork, AssetSpec, Micros, Name, Network, UsdCents, time};
 use serde::Deserialize;
@@ -44,6 +44,17 @@ struct Document {
     overall: Buckets,
     #[serde(default)]
     signers: Vec<Signer>,
+    approve: Option<PartyDocument>,
+    login: Option<PartyDocument>,
+}
+
+/// A WebAuthn relying party.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PartyDocument {
+    rp_id: String,
+    origins: Vec<String>,
+    app_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -132,6 +143,8 @@ struct ParametersDocument {
     small_account_age: Option<String>,
     loosening_signatures: Option<u32>,
     release_lifetime: Option<String>,
+    credential_ageing: Option<String>,
+    recovery_wait: Option<String>,
 }
 
 /// Reads a document and checks it, all but what depends on the configuration before it.
@@ -148,9 +161,27 @@ pub fn parse(text: &str) -> Result<Configuration, ExchangeError> {
         overall: buckets("overall", &document.overall, 2)?,
         parameters: parameters(&document.parameters)?,
         signers: optional(document.signers.iter().map(signer).collect::<Result<_, _>>()?),
+        parties: parties(document.approve, document.login)?,
     };
     configuration.validate()?;
     Ok(configuration)
+}
+
+fn parties(
+    approve: Option<PartyDocument>,
+    login: Option<PartyDocument>,
+) -> Result<Option<Box<Parties>>, ExchangeError> {
+    let party = |document: PartyDocument| {
+        let PartyDocument { rp_id, origins, app_id } = document;
+        Party { rp_id, origins, app_id }
+    };
+    match (approve, login) {
+        (Some(approve), login) => {
+            Ok(Some(Box::new(Parties { approve: party(approve), login: login.map(party) })))
+        }
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(wrong("login", "keys that sign in need `[approve]` too")),
+    }
 }
 
 fn name(place: &str, text: &str) -> Result<Name, ExchangeError> {
@@ -286,6 +317,7 @@ fn parameters(document: &ParametersDocument) -> Result<Parameters, ExchangeError
         Some(text) => duration(text)
             .ok_or_else(|| wrong(format!("parameters.{field}"), "write a duration as 90s, 10m, 24h or 7d")),
     };
+    let given = |field: &str, text: &Option<String>| text.as_ref().map(|_| span(field, text, 0)).transpose();
     Ok(Parameters {
         address_ageing: span("address_ageing", &document.address_ageing, default.address_ageing)?,
         veto_window: span("veto_window", &document.veto_window, default.veto_window)?,
@@ -307,10 +339,9 @@ fn parameters(document: &ParametersDocument) -> Result<Parameters, ExchangeError
         },
         small_account_age: span("small_account_age", &document.small_account_age, default.small_account_age)?,
         loosening_signatures: document.loosening_signatures.unwrap_or(default.loosening_signatures),
-        release_lifetime: match &document.release_lifetime {
-            None => None,
-            Some(_) => Some(span("release_lifetime", &document.release_lifetime, 0)?),
-        },
+        release_lifetime: given("release_lifetime", &document.release_lifetime)?,
+        credential_ageing: given("credential_ageing", &document.credential_ageing)?,
+        recovery_wait: given("recovery_wait", &document.recovery_wait)?,
     })
 }
 

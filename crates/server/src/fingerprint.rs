@@ -6,7 +6,8 @@
 
 use std::net::IpAddr;
 
-use holdfast_values::{Destination, Fingerprint, Name};
+use holdfast_gate::IpNet;
+use holdfast_values::{AccountId, Destination, Fingerprint, Name};
 
 /// Makes fingerprints. Each kind of input has a domain of its own.
 #[derive(Clone)]
@@ -51,6 +52,47 @@ impl Fingerprinter {
             IpAddr::V4(ip) => self.of("ip", &[&ip.octets()]),
             IpAddr::V6(ip) => self.of("ip", &[&ip.octets()]),
         }
+    }
+
+    /// Of a network that API keys may be used from, written as `ADDRESS/BITS` with its host bits zero. One that holds a
+    /// single address has that address's own fingerprint.
+    #[must_use]
+    pub fn network(&self, network: &IpNet) -> Fingerprint {
+        if IpNet::single(network.address()) == *network {
+            self.ip(network.address())
+        } else {
+            self.of("ip-network", &[network.to_string().as_bytes()])
+        }
+    }
+
+    /// Of a WebAuthn credential's id.
+    #[must_use]
+    pub fn credential(&self, id: &[u8]) -> Fingerprint {
+        self.of("credential", &[id])
+    }
+
+    /// Of an account, as keys store it: without this installation's key it tells nothing.
+    #[must_use]
+    pub fn user_handle(&self, account: &AccountId) -> Fingerprint {
+        self.of("user-handle", &[account.as_str().as_bytes()])
+    }
+
+    /// Of a device of an account: the same device is another one for another account.
+    #[must_use]
+    pub fn device(&self, account: &AccountId, device: &str) -> Fingerprint {
+        self.of("device", &[account.as_str().as_bytes(), device.as_bytes()])
+    }
+
+    /// Of a panic link: the account, and the day on which it ends.
+    #[must_use]
+    pub fn panic_link(&self, account: &AccountId, day: u64) -> Fingerprint {
+        self.of("panic-link", &[account.as_str().as_bytes(), &day.to_be_bytes()])
+    }
+
+    /// Of a user agent or a TLS fingerprint.
+    #[must_use]
+    pub fn client_trait(&self, kind: &str, value: &str) -> Fingerprint {
+        self.of("client-trait", &[kind.as_bytes(), value.as_bytes()])
     }
 
     /// Of the digest of a signed request.

@@ -3,6 +3,7 @@
 //! Rooms: `intake` (the one writer), `http`, `views` (lists), `vault` (secrets), `outbox` (webhooks), `record` (records
 //! for people), `recovery` (backups and what follows them), `cli` (the binary's commands), and the configurations. No rule about a withdrawal lives here.
 
+pub mod challenges;
 pub mod cli;
 pub mod clock;
 pub mod codes;
@@ -10,6 +11,7 @@ pub mod config;
 pub mod data;
 pub mod exchange;
 pub mod fingerprint;
+pub mod geo;
 pub mod http;
 pub mod intake;
 pub mod metrics;

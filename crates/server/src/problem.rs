@@ -4,6 +4,7 @@
 //! No problem repeats a secret; what it repeats of the request is what its sender wrote.
 
 use core::fmt::Write as _;
+use std::collections::BTreeMap;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -42,6 +43,7 @@ const TABLE: &[Row] = &[
     ("price_malformed", 422, "A price is a plain decimal number of US dollars with at most six decimals."),
     ("scope_invalid", 422, "A halt's scope is `overall`, `asset:SYMBOL`, `wallet:NAME` or `account:ID`."),
     ("ip_invalid", 422, "The text is not an IP address."),
+    ("base64url_invalid", 422, "The text is not base64url without padding in its one spelling."),
     ("base64_invalid", 422, "The text is not base64 in its one spelling."),
     ("too_many_items", 422, "The list has more items than one request may carry."),
     ("dialect_unknown", 422, "Signed API requests of this dialect cannot be verified."),
@@ -85,6 +87,43 @@ const TABLE: &[Row] = &[
     ("window_invalid", 422, "The signed request wants to be valid for too long."),
     ("network_missing", 422, "The signed request names no network, and the asset lives on several."),
     ("api_key_not_stored", 422, "Holdfast holds no key material for this API key."),
+    // Security keys, codes and mandates.
+    (
+        "parties_not_configured",
+        409,
+        "The exchange's configuration names no relying party for such credentials.",
+    ),
+    ("app_id_not_configured", 409, "Keys of legacy U2F need an `app_id` in the exchange's configuration."),
+    ("too_many_challenges", 503, "Too many challenges wait for their answer: try again soon."),
+    ("challenge_unknown", 422, "No challenge waits for this answer: ask for another."),
+    ("registration_invalid", 422, "The registration does not verify."),
+    ("assertion_invalid", 422, "The assertion does not verify over this text or challenge."),
+    ("credential_not_stored", 409, "Holdfast holds no public key of this credential."),
+    (
+        "credential_differs",
+        409,
+        "The vault holds another public key than the journal: nothing it signs counts.",
+    ),
+    ("change_text_malformed", 422, "The text is not in the form of holdfast-change/v1."),
+    ("change_text_differs", 422, "The approved text says something else than this change."),
+    ("mandate_text_malformed", 422, "The text is not in the form of holdfast-mandate/v1."),
+    ("mandate_invalid", 422, "No mandate can say this."),
+    ("mandate_key_differs", 422, "The mandate names another public key than the API key has now."),
+    (
+        "mandate_needs_public_key",
+        422,
+        "Only an Ed25519 or RSA key can have a mandate: others know a shared secret too.",
+    ),
+    ("codes_not_begun", 409, "No new generator of one-time codes waits for its first code."),
+    ("code_wrong", 422, "The code is wrong."),
+    ("panic_link_unknown", 404, "This link is none that is in use."),
+    ("key_hmac_base64", 422, "Secrets of this dialect are in base64, with its padding."),
+    ("key_passphrase_length", 422, "A passphrase has 1 to 128 bytes."),
+    (
+        "key_passphrase_unexpected",
+        422,
+        "okx and kucoin want a passphrase, coinbase takes one, the other dialects have none.",
+    ),
     // Key material.
     ("key_pem_invalid", 422, "Give the public key as PEM (SubjectPublicKeyInfo)."),
     ("key_is_private", 422, "This is a private key: give its public half."),
@@ -294,6 +333,8 @@ pub struct Problem {
     field: Option<String>,
     retry_after: Option<u32>,
     sequence: Option<u64>,
+    /// What a client needs to go on, as an extension member (RFC 9457 section 3.2).
+    more: Option<Box<(&'static str, serde_json::Value)>>,
 }
 
 #[derive(Serialize)]
@@ -306,6 +347,8 @@ struct Wire<'a> {
     detail: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
+    #[serde(flatten)]
+    more: Option<BTreeMap<&'static str, &'a serde_json::Value>>,
 }
 
 impl Problem {
@@ -317,7 +360,7 @@ impl Problem {
             .find(|row| row.0 == code)
             .map_or((422, "The request cannot be carried out."), |row| (row.1, row.2));
         let retry_after = (status == 503).then_some(1);
-        Self { code, status, title, detail: None, field: None, retry_after, sequence: None }
+        Self { code, status, title, detail: None, field: None, retry_after, sequence: None, more: None }
     }
 
     /// A refusal of the core.
@@ -331,6 +374,7 @@ impl Problem {
             field: None,
             retry_after: None,
             sequence: None,
+            more: None,
         }
     }
 
@@ -345,6 +389,13 @@ impl Problem {
     #[must_use]
     pub fn field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
+        self
+    }
+
+    /// With what a client needs to go on.
+    #[must_use]
+    pub fn with(mut self, member: &'static str, value: serde_json::Value) -> Self {
+        self.more = Some(Box::new((member, value)));
         self
     }
 
@@ -387,6 +438,7 @@ impl IntoResponse for Problem {
             code: self.code,
             detail: self.detail.as_deref(),
             field: self.field.as_deref(),
+            more: self.more.as_deref().map(|(member, value)| BTreeMap::from([(*member, value)])),
         };
         let body = serde_json::to_vec(&wire).unwrap_or_default();
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

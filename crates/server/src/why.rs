@@ -236,6 +236,9 @@ impl About {
                 Act::ApproveCase(case) => case.0 == own.0,
                 _ => false,
             },
+            Command::ApproveIntent { withdrawal, .. } | Command::RenewIntent { withdrawal, .. } => {
+                *withdrawal == own
+            }
             Command::ProposeTransaction(proposed) => proposed.withdrawals.contains(&own),
             Command::RecordReceipt(receipt) => match &receipt.what {
                 ReceiptOutcome::Authorised { transaction, .. } => self.transactions.contains(transaction),
@@ -258,6 +261,10 @@ impl About {
             | Event::Unqueued { withdrawal }
             | Event::WithdrawalCancelled { withdrawal }
             | Event::WithdrawalExpired { withdrawal }
+            | Event::IntentApproved { withdrawal, .. }
+            | Event::IntentLapsed { withdrawal }
+            | Event::IntentRenewed { withdrawal, .. }
+            | Event::MandateUsed { withdrawal, .. }
             | Event::WithdrawalMoved { withdrawal, .. }
             | Event::WithdrawalPaid { withdrawal, .. } => *withdrawal == self.withdrawal,
             Event::TransactionReleased(released) => released.withdrawals.contains(&self.withdrawal),

@@ -92,6 +92,7 @@ fn init(args: InitArgs) -> Result<String, Failure> {
         configuration,
         policy: PolicySource { hash: pack.hash, files: pack.files, program: pack.program.to_bytes() },
         token: TokenSpec { client, token_hash, scopes: TokenScopes::READ.with(TokenScopes::HALT) },
+        rules: Some(holdfast_decision::RULES_LATEST),
     }));
     let at = args.clock_start.unwrap_or_else(clock::wall_now);
     let state = State::new();

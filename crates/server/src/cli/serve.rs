@@ -12,10 +12,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::{Failure, init::parse_time};
+use crate::challenges::Challenges;
 use crate::clock::{self, Clock};
 use crate::config::{Config, Webhook};
 use crate::data::{self, DataDir};
 use crate::fingerprint::Fingerprinter;
+use crate::geo::Geo;
 use crate::http::{self, Acceptor, App};
 use crate::intake::{self, Intake};
 use crate::metrics::Metrics;
@@ -24,6 +26,8 @@ use crate::recovery;
 use crate::vault::Vault;
 use crate::views::{Follower, Signal};
 
+/// How many slow hashes at once: each takes about 19 MiB.
+const SLOW_HASHES: usize = 4;
 /// How often it is checked that the writer is alive.
 const WATCH_EVERY: Duration = Duration::from_millis(500);
 
@@ -123,6 +127,8 @@ async fn serve(args: &ServeArgs) -> Result<bool, Failure> {
     }
     let kek = config.kek(&dir).load().map_err(|error| Failure::new(error.code(), error))?;
     let vault = Vault::serve(&dir.vault(), &kek).map_err(|error| Failure::new(error.code(), error))?;
+    let geo = Geo::open(config.geo.countries.as_deref(), config.geo.systems.as_deref())
+        .map_err(|error| Failure::new("geo_file", error))?;
     let signal = Signal::new();
     let reader = recovered.journal.reader().map_err(journal_error)?;
     let (follower, views) = Follower::start(dir.path(), reader, signal.clone())
@@ -173,6 +179,9 @@ async fn serve(args: &ServeArgs) -> Result<bool, Failure> {
         metrics,
         outbox,
         key_changes: tokio::sync::Mutex::new(()),
+        challenges: Challenges::default(),
+        slow_hashes: tokio::sync::Semaphore::new(SLOW_HASHES),
+        geo,
         started: Instant::now(),
     });
     let router = http::router(Arc::clone(&app));

@@ -9,5 +9,5 @@ pub mod recovery;
 pub mod totp;
 
 pub use qr::qr_svg;
-pub use recovery::{NewCodes, StoredCodes};
+pub use recovery::{CODES, NewCodes, RecoveryError, StoredCodes};
 pub use totp::{Algorithm, TotpKey, TotpSettings};

@@ -3,10 +3,13 @@
 //! What is malformed or does not verify is refused and never journaled. What depends on State (revision, revocation,
 //! scope, origin, time window, replay) goes into the command for `decide`.
 
+use holdfast_authn::release::SignedHttpRequest;
 use holdfast_authn::{Dialect, KeyMaterial, RawRequest, RequestError, Verified};
-use holdfast_decision::command::ApiEvidence;
+use holdfast_decision::command::{ApiEvidence, SessionFacts};
+use holdfast_gate::IpNet;
 use holdfast_values::{AccountId, AssetSymbol, Destination, Fingerprint, Micros, Name, Network, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
@@ -22,7 +25,7 @@ const PURPOSE: &str = "api-request";
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ApiRequestBody {
-    /// How it is signed: `binance`.
+    /// How it is signed: `binance`, `kraken`, `okx`, `bybit`, `kucoin`, `coinbase` or `rfc9421`.
     #[schema(example = "binance")]
     dialect: String,
     /// `POST`.
@@ -54,6 +57,8 @@ pub(super) struct ApiRequestBody {
 pub(super) enum Proven {
     /// A session.
     Session { one_time_code: bool },
+    /// A session of which the backend reports more.
+    Device { one_time_code: bool, facts: SessionFacts },
     /// A signed request that verified.
     ApiRequest(Box<ProvenRequest>),
 }
@@ -130,7 +135,7 @@ impl ProvenRequest {
     }
 }
 
-fn bytes(field: &str, text: Option<&str>, base64: Option<&str>) -> Result<Vec<u8>, Problem> {
+fn bytes_of(field: &str, text: Option<&str>, base64: Option<&str>) -> Result<Vec<u8>, Problem> {
     match (text, base64) {
         (Some(_), Some(_)) => {
             Err(Problem::new("body_invalid").field(field).detail("give it as text or in base64, not both"))
@@ -152,8 +157,8 @@ pub(super) fn prove(app: &Shared, account: &AccountId, request: &ApiRequestBody)
         .ok_or(Problem::new("dialect_unknown").field("channel.api_request.dialect"))?;
     let ip = body::ip("channel.api_request.client_ip", &request.client_ip)?;
     let query =
-        bytes("channel.api_request.query", request.query.as_deref(), request.query_base64.as_deref())?;
-    let body = bytes("channel.api_request.body", request.body.as_deref(), request.body_base64.as_deref())?;
+        bytes_of("channel.api_request.query", request.query.as_deref(), request.query_base64.as_deref())?;
+    let body = bytes_of("channel.api_request.body", request.body.as_deref(), request.body_base64.as_deref())?;
     let headers: Vec<(&str, &str)> =
         request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let raw = RawRequest {
@@ -164,7 +169,11 @@ pub(super) fn prove(app: &Shared, account: &AccountId, request: &ApiRequestBody)
         headers: &headers,
     };
     let signed = holdfast_authn::parse(dialect, &raw).map_err(|error| refused(app, error))?;
-    let (revision, verified) = verify(app, account, &signed)?;
+    let (stored, verified) = verify(app, account, dialect, &signed)?;
+    // State knows the fingerprints of the entries of the list: which of them an address lies in is seen here.
+    let origin =
+        stored.entry_of(ip).map_or_else(|| app.fingerprints.ip(ip), |on| app.fingerprints.network(&on));
+    let revision = stored.revision;
     let sealed = serde_json::to_vec(request).map_err(|_| Problem::new("internal"))?;
     let sealed = app.vault.seal(account, PURPOSE, &sealed).map_err(|error| vault_problem(&error))?;
     Ok(Proven::ApiRequest(Box::new(ProvenRequest {
@@ -173,7 +182,7 @@ pub(super) fn prove(app: &Shared, account: &AccountId, request: &ApiRequestBody)
         signed_at: verified.signed_at,
         window: verified.window,
         request: app.fingerprints.request(&verified.request_digest),
-        ip: app.fingerprints.ip(ip),
+        ip: origin,
         verifier: verified.verifier_version,
         sealed,
         asset: verified.asset,
@@ -184,18 +193,51 @@ pub(super) fn prove(app: &Shared, account: &AccountId, request: &ApiRequestBody)
     })))
 }
 
+/// Opens the request that a withdrawal was asked for with, and the public half of the key that signed it. Blocks.
+pub(super) fn unseal(
+    app: &Shared,
+    account: &AccountId,
+    evidence: &ApiEvidence,
+) -> Result<(SignedHttpRequest, Vec<u8>), Problem> {
+    let lost = || Problem::new("api_key_not_stored");
+    let bytes =
+        app.vault.unseal(account, PURPOSE, &evidence.sealed).map_err(|error| vault_problem(&error))?;
+    let request: ApiRequestBody = serde_json::from_slice(&bytes).map_err(|_| Problem::new("internal"))?;
+    let query = bytes_of("query", request.query.as_deref(), request.query_base64.as_deref())?;
+    let body = bytes_of("body", request.body.as_deref(), request.body_base64.as_deref())?;
+    let headers: Vec<(&str, &str)> =
+        request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let raw = RawRequest {
+        method: &request.method,
+        path: &request.path,
+        raw_query: &query,
+        raw_body: &body,
+        headers: &headers,
+    };
+    let dialect = Dialect::from_name(&request.dialect).ok_or_else(lost)?;
+    let signed = holdfast_authn::parse(dialect, &raw).map_err(|_| lost())?;
+    let stored = StoredKeys::read(&app.vault, account, signed.api_key())?;
+    let key = stored.0.iter().find(|stored| stored.revision == evidence.revision).and_then(StoredKey::spki);
+    let ApiRequestBody { dialect, method, path, headers, .. } = request;
+    Ok((SignedHttpRequest { dialect, method, path, query, body, headers }, key.ok_or_else(lost)?))
+}
+
 /// Tries the key's revisions, newest first: which of them counts is the core's to judge.
 fn verify(
     app: &Shared,
     account: &AccountId,
+    dialect: Dialect,
     signed: &holdfast_authn::SignedRequest,
-) -> Result<(u32, Verified), Problem> {
+) -> Result<(StoredKey, Verified), Problem> {
     let stored = StoredKeys::read(&app.vault, account, signed.api_key())?;
     let mut first: Option<RequestError> = None;
-    for stored in stored.0.iter().rev() {
+    for stored in stored.0.into_iter().rev() {
+        if stored.dialect() != Some(dialect) {
+            continue;
+        }
         let Some(material) = stored.material() else { continue };
         match holdfast_authn::verify(signed, &material) {
-            Ok(verified) => return Ok((stored.revision, verified)),
+            Ok(verified) => return Ok((stored, verified)),
             Err(error) => first = first.or(Some(error)),
         }
     }
@@ -214,6 +256,15 @@ pub(super) struct StoredKey {
     pub(super) algorithm: Algorithm,
     /// The secret as the customer has it, or the public key in PEM.
     pub(super) material: Zeroizing<String>,
+    /// What its dialect wants beside the secret.
+    #[serde(default)]
+    pub(super) passphrase: Option<Zeroizing<String>>,
+    /// The one dialect that it signs in; without one, Binance's.
+    #[serde(default)]
+    pub(super) dialect: Option<String>,
+    /// The addresses and networks that it may be used from, as its owner wrote them. State has their fingerprints.
+    #[serde(default)]
+    pub(super) allow: Vec<String>,
 }
 
 /// What a key's requests are signed with.
@@ -222,6 +273,8 @@ pub(super) struct StoredKey {
 pub(super) enum Algorithm {
     /// HMAC with SHA-256 under a shared secret.
     HmacSha256,
+    /// HMAC with SHA-512 under a shared secret (kraken).
+    HmacSha512,
     /// Ed25519.
     Ed25519,
     /// RSA PKCS#1 v1.5 with SHA-256, 2048 to 4096 bits.
@@ -229,9 +282,34 @@ pub(super) enum Algorithm {
 }
 
 impl StoredKey {
-    fn material(&self) -> Option<KeyMaterial> {
+    /// The dialect that its requests are signed in.
+    pub(super) fn dialect(&self) -> Option<Dialect> {
+        self.dialect.as_deref().map_or(Some(Dialect::Binance), Dialect::from_name)
+    }
+
+    /// The entry of its allowlist that an address lies in: the narrowest.
+    pub(super) fn entry_of(&self, ip: IpAddr) -> Option<IpNet> {
+        let entries = self.allow.iter().filter_map(|text| text.parse::<IpNet>().ok());
+        entries.filter(|entry| entry.contains(ip)).max_by_key(IpNet::prefix)
+    }
+
+    /// Its public half in DER (SubjectPublicKeyInfo), if it has one.
+    pub(super) fn spki(&self) -> Option<Vec<u8>> {
         match self.algorithm {
-            Algorithm::HmacSha256 => KeyMaterial::hmac_sha256(self.material.as_bytes()).ok(),
+            Algorithm::HmacSha256 | Algorithm::HmacSha512 => None,
+            Algorithm::Ed25519 | Algorithm::Rsa => {
+                let body: String = self.material.lines().filter(|line| !line.starts_with("-----")).collect();
+                holdfast_authn::encoding::base64(body.trim().as_bytes())
+            }
+        }
+    }
+
+    pub(super) fn material(&self) -> Option<KeyMaterial> {
+        match self.algorithm {
+            Algorithm::HmacSha256 | Algorithm::HmacSha512 => {
+                let passphrase = self.passphrase.as_ref().map(|text| text.as_str());
+                KeyMaterial::shared(self.dialect()?, &self.material, passphrase).ok()
+            }
             Algorithm::Ed25519 | Algorithm::Rsa => KeyMaterial::from_public_key_pem(&self.material).ok(),
         }
     }
@@ -263,7 +341,7 @@ impl StoredKeys {
 }
 
 /// A failure of the vault, told without a word about what lies in it.
-fn vault_problem(error: &VaultError) -> Problem {
+pub(super) fn vault_problem(error: &VaultError) -> Problem {
     tracing::error!(code = error.code(), %error, "the vault");
     Problem::new("vault_unavailable").detail(error.code())
 }

@@ -1,21 +1,31 @@
-//! API keys: their material goes into the vault before the command; State knows only their fingerprint and revision.
+//! API keys: their material goes into the vault before the command; State knows only their fingerprint, revision and fence.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Path, State};
-use holdfast_authn::{KeyKind, KeyMaterial};
+use holdfast_authn::{Dialect, KeyKind, KeyMaterial};
 use holdfast_decision::command::{Command, Scopes};
 use holdfast_decision::event::Event;
-use holdfast_values::{AccountId, Name};
+use holdfast_decision::protection::{ApiKeySpec, Change, KeyCohort, KeyFence};
+use holdfast_decision::reason::Refusal;
+use holdfast_gate::IpNet;
+use holdfast_values::{AccountId, Amount, Name, Timestamp, UsdCents};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
+use crate::data;
 use crate::problem::Problem;
+use crate::record::hex;
 
 use super::Shared;
+use super::assertion::ApprovalBody;
+use super::authority::Caller;
 use super::body::{self, Json};
+use super::changes::{self, Lines, Proof};
 use super::evidence::{Algorithm, StoredKey, StoredKeys};
 use super::reply::{At, Recorded};
 
@@ -25,18 +35,54 @@ use super::reply::{At, Recorded};
 pub(super) struct ApiKeyBody {
     /// What it may do: `read`, `trade`, `withdraw`, `transfer`.
     scopes: Vec<ScopeBody>,
-    /// From where it may be used; required for a key that may withdraw.
+    /// From where it may be used: addresses and networks (`203.0.113.0/24`); required for a key that may withdraw.
     #[serde(default)]
     ip_allowlist: Vec<String>,
     /// What its requests are signed with.
     algorithm: Algorithm,
-    /// The shared secret, for `hmac_sha256`.
+    /// The dialect of its requests; `binance` if it is not said.
+    #[serde(default)]
+    dialect: Option<String>,
+    /// The shared secret, for `hmac_sha256` and `hmac_sha512`. Without one it is made here, and shown once.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     secret: Option<Zeroizing<String>>,
+    /// What okx, kucoin and coinbase want beside the secret.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    passphrase: Option<Zeroizing<String>>,
     /// The public key in PEM, for `ed25519` and `rsa`.
     #[serde(default)]
     public_key: Option<String>,
+    /// Only to these destinations, if any are named; at most 64.
+    #[serde(default)]
+    destinations: Option<Vec<KeyDestination>>,
+    /// At most so many US dollars in any 24 hours.
+    #[serde(default)]
+    usd_24h_max: Option<String>,
+    /// Not from then on (RFC 3339).
+    #[serde(default)]
+    expires_at: Option<String>,
+    /// Where the request to make it came from, for finding keys that were made together.
+    #[serde(default)]
+    client_ip: Option<String>,
+    /// The owner's approval of the text that the first answer gave, where one is needed.
+    #[serde(default)]
+    approval: Option<ApprovalBody>,
+}
+
+/// A destination that a key may pay.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyDestination {
+    /// The network.
+    #[schema(example = "bitcoin")]
+    network: String,
+    /// The address.
+    address: String,
+    /// Its memo or tag.
+    #[serde(default)]
+    memo: Option<String>,
 }
 
 /// One thing that a key may do.
@@ -50,21 +96,58 @@ enum ScopeBody {
 }
 
 /// A key's revision.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 pub(super) struct ApiKeyReply {
     /// Counts from 1; its age counts from the last one.
     revision: u32,
     /// The journal's record.
     sequence: u64,
+    /// The secret, if it was made here: it is never shown again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    secret: Option<Zeroizing<String>>,
 }
 
-fn material(body: &mut ApiKeyBody) -> Result<Zeroizing<String>, Problem> {
+/// The most entries of an allowlist that are read at all; the core allows fewer.
+const ALLOW_READ_MAX: usize = 256;
+/// The most destinations that are read at all.
+const DESTINATIONS_READ_MAX: usize = 256;
+
+/// A key's material as it is kept, and the secret to show if it was made here.
+struct Material {
+    kept: Zeroizing<String>,
+    shown: Option<Zeroizing<String>>,
+}
+
+fn dialect(body: &ApiKeyBody) -> Result<Dialect, Problem> {
+    match body.dialect.as_deref() {
+        None => Ok(Dialect::Binance),
+        Some(name) => Dialect::from_name(name).ok_or(Problem::new("dialect_unknown").field("dialect")),
+    }
+}
+
+fn material(body: &mut ApiKeyBody) -> Result<Material, Problem> {
     let mismatch = |detail: &str| Problem::new("key_algorithm_mismatch").field("algorithm").detail(detail);
+    let dialect = dialect(body)?;
     match (body.algorithm, body.secret.take(), body.public_key.take()) {
-        (Algorithm::HmacSha256, Some(secret), None) => {
-            KeyMaterial::hmac_sha256(secret.as_bytes())
+        (Algorithm::HmacSha256 | Algorithm::HmacSha512, given, None) => {
+            let wanted =
+                if dialect == Dialect::Kraken { Algorithm::HmacSha512 } else { Algorithm::HmacSha256 };
+            if body.algorithm != wanted {
+                return Err(mismatch("kraken takes hmac_sha512, every other dialect hmac_sha256"));
+            }
+            let (secret, shown) = match given {
+                Some(secret) => (secret, None),
+                None => {
+                    let random: [u8; 48] = data::random().map_err(|_| Problem::new("internal"))?;
+                    let secret = Zeroizing::new(holdfast_authn::encoding::to_base64(&random));
+                    (secret.clone(), Some(secret))
+                }
+            };
+            let passphrase = body.passphrase.as_ref().map(|text| text.as_str());
+            KeyMaterial::shared(dialect, &secret, passphrase)
                 .map_err(|error| Problem::new(error.code()).field("secret").detail(error))?;
-            Ok(secret)
+            Ok(Material { kept: secret, shown })
         }
         (Algorithm::Ed25519 | Algorithm::Rsa, None, Some(pem)) => {
             let key = KeyMaterial::from_public_key_pem(&pem)
@@ -76,15 +159,133 @@ fn material(body: &mut ApiKeyBody) -> Result<Zeroizing<String>, Problem> {
             if key.kind() != expected {
                 return Err(mismatch("the public key is of another algorithm"));
             }
-            Ok(Zeroizing::new(pem))
+            if body.passphrase.is_some() {
+                return Err(mismatch("ed25519 and rsa take no passphrase"));
+            }
+            Ok(Material { kept: Zeroizing::new(pem), shown: None })
         }
-        (Algorithm::HmacSha256, ..) => Err(mismatch("hmac_sha256 takes `secret` and no `public_key`")),
+        (Algorithm::HmacSha256 | Algorithm::HmacSha512, ..) => {
+            Err(mismatch("a shared secret goes with no `public_key`"))
+        }
         _ => Err(mismatch("ed25519 and rsa take `public_key` and no `secret`")),
     }
 }
 
+fn networks(texts: &[String]) -> Result<Vec<IpNet>, Problem> {
+    if texts.len() > ALLOW_READ_MAX {
+        return Err(Problem::new("too_many_items").field("ip_allowlist"));
+    }
+    let mut networks = texts
+        .iter()
+        .map(|text| {
+            text.parse::<IpNet>()
+                .map_err(|error| Problem::new("ip_invalid").field("ip_allowlist").detail(error))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    networks.sort_unstable();
+    networks.dedup();
+    Ok(networks)
+}
+
+fn fence(app: &Shared, body: &ApiKeyBody) -> Result<KeyFence, Problem> {
+    let destinations = match &body.destinations {
+        None => None,
+        Some(named) if named.len() > DESTINATIONS_READ_MAX => {
+            return Err(Problem::new("too_many_items").field("destinations"));
+        }
+        Some(named) => {
+            let mut found = Vec::with_capacity(named.len());
+            for to in named {
+                let network = body::network("destinations.network", &to.network)?;
+                let to = body::destination(network, &to.address, to.memo.as_deref())?;
+                found.push(app.fingerprints.destination(&to));
+            }
+            found.sort_unstable();
+            found.dedup();
+            Some(found)
+        }
+    };
+    let usd_cents_24h = match &body.usd_24h_max {
+        None => None,
+        Some(text) => {
+            let cents = Amount::parse(text, 2).map_err(|e| body::amount_problem(e).field("usd_24h_max"))?;
+            let cents = u64::try_from(cents.base_units())
+                .map_err(|_| Problem::new("amount_too_large").field("usd_24h_max"))?;
+            Some(UsdCents(cents))
+        }
+    };
+    let expires_at = match &body.expires_at {
+        None => None,
+        Some(text) => Some(
+            Timestamp::parse(text)
+                .map_err(|error| Problem::new("body_invalid").field("expires_at").detail(error))?,
+        ),
+    };
+    let from: Option<IpAddr> = body.client_ip.as_deref().map(|ip| body::ip("client_ip", ip)).transpose()?;
+    Ok(KeyFence {
+        destinations,
+        usd_cents_24h,
+        expires_at,
+        asymmetric: matches!(body.algorithm, Algorithm::Ed25519 | Algorithm::Rsa),
+        asn: from.and_then(|ip| app.geo.look_up(ip).asn),
+    })
+}
+
+/// What the owner reads and approves: scopes, addresses and the rest in words, and the digest of the public half.
+fn lines(key: &Name, scopes: Scopes, networks: &[IpNet], body: &ApiKeyBody, material: &str) -> Lines {
+    let names = [
+        (Scopes::READ, "read"),
+        (Scopes::TRADE, "trade"),
+        (Scopes::WITHDRAW, "withdraw"),
+        (Scopes::TRANSFER, "transfer"),
+    ];
+    let scopes: Vec<&str> =
+        names.into_iter().filter(|(scope, _)| scopes.contains(*scope)).map(|(_, name)| name).collect();
+    let list = |items: Vec<String>| if items.is_empty() { "any".to_owned() } else { items.join(",") };
+    let from = list(networks.iter().map(ToString::to_string).collect());
+    let to = body.destinations.as_ref().map_or_else(
+        || "any".to_owned(),
+        |named| {
+            let to = named.iter().map(|to| match &to.memo {
+                Some(memo) => format!("{}:{}:{memo}", to.network, to.address),
+                None => format!("{}:{}", to.network, to.address),
+            });
+            let text = to.collect::<Vec<_>>().join(",");
+            // Long lists are named by their digest; the page says so.
+            if text.len() > 160 || text.contains(' ') {
+                format!("sha256:{}", hex(&Sha256::digest(text)))
+            } else {
+                text
+            }
+        },
+    );
+    let from = if from.len() > 120 { format!("sha256:{}", hex(&Sha256::digest(from))) } else { from };
+    let limit = body.usd_24h_max.as_deref().unwrap_or("none");
+    let until = body.expires_at.as_deref().unwrap_or("never");
+    // A secret's digest would be an oracle for guessing it: only public halves are named.
+    let half = match body.algorithm {
+        Algorithm::Ed25519 | Algorithm::Rsa => {
+            let digest = hex(&Sha256::digest(material.trim()));
+            format!(" key={}", digest.get(..32).unwrap_or_default())
+        }
+        Algorithm::HmacSha256 | Algorithm::HmacSha512 => String::new(),
+    };
+    Lines {
+        target: format!("api-key:{key}"),
+        detail: format!(
+            "scopes={} from={from} to={to} usd-24h={limit} until={until}{half}",
+            list_or(&scopes)
+        ),
+    }
+}
+
+fn list_or(scopes: &[&str]) -> String {
+    if scopes.is_empty() { "none".to_owned() } else { scopes.join(",") }
+}
+
 #[utoipa::path(
-    put, path = "/v1/accounts/{id}/api-keys/{key}", tag = "accounts", summary = "Record an API key, or a new revision",
+    put, path = "/v1/accounts/{id}/api-keys/{key}", tag = "accounts",
+    summary = "Record an API key, or a new revision; a new or wider one needs the owner's key where there is one",
     params(("id" = String, Path), ("key" = String, Path, description = "The key's id")), request_body = ApiKeyBody,
     responses((status = 200, body = ApiKeyReply), (status = "4XX", description = "Refused")),
 )]
@@ -104,16 +305,14 @@ pub(super) async fn put(
         };
         Scopes(all.0 | scope.0)
     });
-    if body.ip_allowlist.len() > 256 {
-        return Err(Problem::new("too_many_items").field("ip_allowlist"));
-    }
-    let ips: Vec<IpAddr> =
-        body.ip_allowlist.iter().map(|text| body::ip("ip_allowlist", text)).collect::<Result<_, _>>()?;
-    let mut ip_allowlist: Vec<_> = ips.into_iter().map(|ip| app.fingerprints.ip(ip)).collect();
+    let networks = networks(&body.ip_allowlist)?;
+    let mut ip_allowlist: Vec<_> = networks.iter().map(|on| app.fingerprints.network(on)).collect();
     ip_allowlist.sort_unstable();
     ip_allowlist.dedup();
+    let fence = fence(&app, &body)?;
     let material = material(&mut body)?;
     let fingerprint = app.fingerprints.api_key(&key);
+    let lines = lines(&key, scopes, &networks, &body, &material.kept);
 
     // One change at a time, so that the revision that the vault is told is the one that State gives.
     let _change = app.key_changes.lock().await;
@@ -126,25 +325,37 @@ pub(super) async fn put(
         })
         .await?
         .value
-        .ok_or(Problem::refused(holdfast_decision::reason::Refusal::AccountUnknown, ""))?;
+        .ok_or(Problem::refused(Refusal::AccountUnknown, ""))?;
     let next = current.saturating_add(1);
-    let algorithm = body.algorithm;
+    let new = StoredKey {
+        revision: next,
+        algorithm: body.algorithm,
+        material: material.kept,
+        passphrase: body.passphrase.take(),
+        dialect: body.dialect.take(),
+        allow: networks.iter().map(ToString::to_string).collect(),
+    };
     let (store, owner, name) = (Arc::clone(&app), account.clone(), key.clone());
     let keep = move || {
         let mut stored = StoredKeys::read(&store.vault, &owner, &name)?;
         stored.0.retain(|stored| stored.revision == current);
-        stored.0.push(StoredKey { revision: next, algorithm, material });
+        stored.0.push(new);
         stored.write(&store.vault, &owner, &name)
     };
     tokio::task::spawn_blocking(keep).await.map_err(|_| Problem::new("internal"))??;
-    let command = Command::PutApiKey { account, key: fingerprint, scopes, ip_allowlist };
-    let decided = app.intake.ask(move |desk| desk.decide(&command)?.accepted()).await?.value?;
-    let revision = decided.events.iter().find_map(|event| match event {
-        Event::ApiKeyPut { revision, .. } => Some(*revision),
-        _ => None,
-    });
-    let revision = revision.unwrap_or(current);
-    Ok(At::ok(decided.sequence, ApiKeyReply { revision, sequence: decided.sequence }))
+    let spec = ApiKeySpec { key: fingerprint, scopes, ip_allowlist, fence };
+    let proof = Proof { approval: body.approval.take(), ..Proof::default() };
+    let wanted = Change::PutApiKey(Box::new(spec));
+    let decided = changes::change(&app, account.clone(), wanted, lines, proof).await?;
+    let asked = account;
+    let revision = app
+        .intake
+        .ask(move |desk| Some(desk.state().account(&asked)?.api_key(&fingerprint)?.revision))
+        .await?
+        .value
+        .unwrap_or(next);
+    let sequence = decided.sequence;
+    Ok(At::ok(sequence, ApiKeyReply { revision, sequence, secret: material.shown }))
 }
 
 #[utoipa::path(
@@ -160,4 +371,80 @@ pub(super) async fn revoke(
     let key: Name = body::path_id(&key)?;
     let key = app.fingerprints.api_key(&key);
     super::accounts::record(&app, Command::RevokeApiKey { account, key }).await
+}
+
+/// Which API keys: every condition that is given must hold; none at all means every key there is.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CohortBody {
+    /// Made from then on (RFC 3339).
+    #[serde(default)]
+    made_from: Option<String>,
+    /// Made before then.
+    #[serde(default)]
+    made_until: Option<String>,
+    /// Made from this autonomous system.
+    #[serde(default)]
+    asn: Option<u32>,
+    /// In existence, and in use, at some time from then on.
+    #[serde(default)]
+    exposed_from: Option<String>,
+    /// In existence, and in use, at some time before then.
+    #[serde(default)]
+    exposed_until: Option<String>,
+    /// Of this account alone.
+    #[serde(default)]
+    account: Option<String>,
+    /// Must be true if no condition is given: every key of the exchange goes out of use.
+    #[serde(default)]
+    all: bool,
+}
+
+/// How many keys went out of use.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub(super) struct CohortReply {
+    /// How many.
+    revoked: u32,
+    /// The journal's record.
+    sequence: u64,
+}
+
+#[utoipa::path(
+    post, path = "/v1/api-keys/revoke", tag = "controls",
+    summary = "Take a cohort of API keys out of use, from the next request on",
+    request_body = CohortBody,
+    responses((status = 200, body = CohortReply), (status = "4XX", description = "Refused")),
+)]
+pub(super) async fn revoke_cohort(
+    State(app): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    Json { value, .. }: Json<CohortBody>,
+) -> Result<At<CohortReply>, Problem> {
+    let time = |field: &str, text: &Option<String>| match text {
+        None => Ok(None),
+        Some(text) => Timestamp::parse(text)
+            .map(Some)
+            .map_err(|error| Problem::new("body_invalid").field(field).detail(error)),
+    };
+    let cohort = KeyCohort {
+        made_from: time("made_from", &value.made_from)?,
+        made_until: time("made_until", &value.made_until)?,
+        asn: value.asn,
+        exposed_from: time("exposed_from", &value.exposed_from)?,
+        exposed_until: time("exposed_until", &value.exposed_until)?,
+        account: value.account.as_deref().map(|id| body::id("account", id)).transpose()?,
+    };
+    if value.all != (cohort == KeyCohort::default()) {
+        return Err(Problem::new("body_invalid")
+            .field("all")
+            .detail("name at least one condition; or none, and `all: true` for every key of the exchange"));
+    }
+    let command = Command::RevokeApiKeys { cohort: Box::new(cohort), by: caller.client };
+    let decided = app.intake.ask(move |desk| desk.decide(&command)?.accepted()).await?.value?;
+    let revoked = decided.events.iter().find_map(|event| match event {
+        Event::ApiKeysRevoked { count, .. } => Some(*count),
+        _ => None,
+    });
+    let sequence = decided.sequence;
+    Ok(At::ok(sequence, CohortReply { revoked: revoked.unwrap_or(0), sequence }))
 }

@@ -4,18 +4,28 @@
 mod accept;
 mod accounts;
 mod acts;
+mod approvals;
+mod assertion;
 mod authority;
 mod body;
 mod chain;
+mod changes;
+mod codes;
 mod controls;
+mod credentials;
+mod enrolments;
 mod evidence;
 mod gauges;
 mod keys;
 mod lists;
+mod mandates;
 mod meta;
 mod openapi;
+mod panic;
 mod reply;
+mod sessions;
 mod transactions;
+mod vouchers;
 mod withdrawals;
 
 use std::sync::Arc;
@@ -29,11 +39,13 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post, put};
 use holdfast_cedar::second::SecondOpinion;
 use holdfast_journal::LocalReader;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
+use crate::challenges::Challenges;
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::fingerprint::Fingerprinter;
+use crate::geo::Geo;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
@@ -77,8 +89,14 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// Webhooks, if any are configured.
     pub outbox: Option<Outbox>,
-    /// API keys change one after the other, so that vault and State agree on revisions.
+    /// API keys and codes change one after the other, so that vault and State agree on revisions.
     pub key_changes: Mutex<()>,
+    /// Challenges that wait for their answer.
+    pub challenges: Challenges,
+    /// Slow hashes, which take much memory each: so many at once.
+    pub slow_hashes: Semaphore,
+    /// Where addresses are.
+    pub geo: Geo,
     /// When the server started.
     pub started: Instant,
 }
@@ -94,6 +112,8 @@ pub fn router(app: Shared) -> Router {
         .route("/v1/withdrawals/{id}/cancel", post(withdrawals::cancel))
         .route("/v1/withdrawals/{id}/one-time-code", post(withdrawals::one_time_code))
         .route("/v1/withdrawals/{id}/deny", post(withdrawals::deny))
+        .route("/v1/withdrawals/{id}/approval", get(approvals::ask).post(approvals::approve))
+        .route("/v1/withdrawals/{id}/renew", post(approvals::renew))
         .route("/v1/withdrawals/{id}/text", get(withdrawals::text))
         .route("/v1/withdrawals/{id}/decisions", get(lists::decisions))
         .route("/v1/accounts", post(accounts::open))
@@ -104,6 +124,24 @@ pub fn router(app: Shared) -> Router {
         .route("/v1/accounts/{id}/addresses", post(accounts::add_address).delete(accounts::remove_address))
         .route("/v1/accounts/{id}/addresses/notice-delivered", post(accounts::notice_delivered))
         .route("/v1/accounts/{id}/api-keys/{key}", put(keys::put).delete(keys::revoke))
+        .route("/v1/api-keys/revoke", post(keys::revoke_cohort))
+        .route("/v1/accounts/{id}/changes", post(changes::plain))
+        .route("/v1/accounts/{id}/credentials/options", post(credentials::registration_options))
+        .route("/v1/accounts/{id}/credentials", post(credentials::register).get(credentials::list))
+        .route("/v1/accounts/{id}/credentials/{credential}/remove", post(credentials::remove))
+        .route("/v1/accounts/{id}/sign-in/options", post(credentials::sign_in_options))
+        .route("/v1/accounts/{id}/sign-in", post(credentials::sign_in))
+        .route("/v1/accounts/{id}/mandates/text", post(mandates::offer))
+        .route("/v1/accounts/{id}/mandates", post(mandates::grant).get(mandates::list))
+        .route("/v1/accounts/{id}/one-time-codes", post(codes::begin))
+        .route("/v1/accounts/{id}/one-time-codes/confirm", post(codes::confirm))
+        .route("/v1/accounts/{id}/recovery-codes", post(codes::recovery_codes))
+        .route("/v1/accounts/{id}/codes", post(codes::present))
+        .route("/v1/accounts/{id}/sessions", post(sessions::report))
+        .route("/v1/accounts/{id}/devices", get(sessions::devices))
+        .route("/v1/accounts/{id}/panic-link", post(panic::link))
+        .route("/panic/{account}/{day}/{mark}", get(panic::show).post(panic::freeze))
+        .route("/v1/enrolments", get(enrolments::list))
         .route("/v1/transactions", post(transactions::propose).get(lists::transactions))
         .route("/v1/transactions/receipts", post(transactions::receipt))
         .route("/v1/transactions/{digest}", get(transactions::get))

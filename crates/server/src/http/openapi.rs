@@ -3,7 +3,10 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{accounts, acts, chain, controls, keys, lists, meta, transactions, withdrawals};
+use super::{
+    accounts, acts, approvals, chain, changes, codes, controls, credentials, enrolments, keys, lists,
+    mandates, meta, panic, sessions, transactions, withdrawals,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,6 +22,11 @@ use super::{accounts, acts, chain, controls, keys, lists, meta, transactions, wi
         accounts::notice_delivered, keys::put, keys::revoke, controls::set_prices, controls::halt, controls::halts,
         lists::cases, acts::operator_act, acts::import, controls::operators, controls::policy, controls::buckets,
         controls::revoke_token, transactions::propose, lists::transactions, transactions::receipt, transactions::get,
+        approvals::ask, approvals::approve, approvals::renew, keys::revoke_cohort, changes::plain,
+        credentials::registration_options, credentials::register, credentials::list, credentials::remove,
+        credentials::sign_in_options, credentials::sign_in, mandates::offer, mandates::grant, mandates::list, codes::begin,
+        codes::confirm, codes::recovery_codes, codes::present, sessions::report, sessions::devices, panic::link,
+        panic::show, panic::freeze, enrolments::list,
         chain::observe, lists::alarms, lists::recovered_spends, meta::health, meta::ready, meta::metrics, meta::openapi,
     ),
     modifiers(&Token),
@@ -26,6 +34,7 @@ use super::{accounts, acts, chain, controls, keys, lists, meta, transactions, wi
     tags(
         (name = "withdrawals", description = "What may leave."),
         (name = "accounts", description = "Whose money it is, and how it is protected."),
+        (name = "protection", description = "Keys, codes, mandates, devices: on whose word an account moves."),
         (name = "controls", description = "Prices, halts, operators' acts, and what decides at the moment."),
         (name = "meta", description = "The server itself."),
     ),

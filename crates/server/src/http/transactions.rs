@@ -38,6 +38,7 @@ use crate::views::TransactionDetail;
 use super::acts::{SignatureBody, verify};
 use super::body::{self, LargeJson};
 use super::reply::{At, ReasonReply};
+use super::vouchers::Voucher;
 use super::{Shared, lists};
 
 /// Which reader of transactions this is: goes up with every change of what it understands.
@@ -138,7 +139,7 @@ struct Draft {
     simulated: bool,
     wallet: Name,
     receipts_seen: u64,
-    payments: Vec<Payment>,
+    payments: Vec<(Payment, Voucher)>,
 }
 
 #[utoipa::path(
@@ -331,12 +332,13 @@ fn decide(
 fn draft(core: &Core, released: &TransactionReleased) -> Option<Draft> {
     let payment = |id: &WithdrawalId| {
         let approval = core.withdrawal(*id)?.approval.as_deref();
-        Some(Payment {
+        let payment = Payment {
             intent: core.text_of(*id)?.to_string(),
             approvals: approval.map(signed_act).into_iter().collect(),
             assertion: None,
             mandate: None,
-        })
+        };
+        Some((payment, Voucher::of(core, *id)?))
     };
     let wallet = core.configuration().wallets.get(usize::from(released.wallet.0))?;
     Some(Draft {
@@ -349,7 +351,7 @@ fn draft(core: &Core, released: &TransactionReleased) -> Option<Draft> {
     })
 }
 
-fn signed_act(approval: &Approval) -> SignedAct {
+pub(super) fn signed_act(approval: &Approval) -> SignedAct {
     let signatures = approval.signatures.iter().map(|signature| Signature {
         operator: signature.operator.name.clone(),
         signature: signature.signature,
@@ -374,6 +376,11 @@ fn finish(app: &Shared, proposed: Proposed) -> Result<TransactionReply, Problem>
     let Some((released, draft)) = released else { return Ok(reply) };
     let record = app.read_record(sequence)?;
     let key = app.release_key.as_ref().ok_or(Problem::new("release_key_missing"))?;
+    let mut payments = Vec::with_capacity(draft.payments.len());
+    for (mut payment, voucher) in draft.payments {
+        voucher.open(app, &mut payment)?;
+        payments.push(payment);
+    }
     let release = Release {
         id: released.release,
         exchange: draft.exchange.parse().map_err(|_| Problem::new("internal"))?,
@@ -389,13 +396,13 @@ fn finish(app: &Shared, proposed: Proposed) -> Result<TransactionReply, Problem>
         wallet: draft.wallet,
         transaction: released.transaction.0,
         receipts_seen: draft.receipts_seen,
-        payments: draft.payments,
+        payments,
         transfer: released.transfer.map(|transfer| signed_act(&transfer.approval)),
         epochs: Vec::new(),
     };
     reply.status = "released";
     reply.release_id = Some(release.id.to_string());
-    let sealed = key.seal(&release.to_bytes()).map_err(|error| {
+    let sealed = key.seal(Kind::Release, &release.to_bytes()).map_err(|error| {
         tracing::error!(code = error.code(), %error, "the release key");
         Problem::new("release_key_unavailable").detail(error.code())
     })?;

@@ -25,7 +25,7 @@ use super::authority::Caller;
 use super::body::{self, Json};
 use super::evidence::{self, ApiRequestBody, Proven};
 use super::reply::{At, OutcomeReply, ReasonReply, WithdrawalParts, WithdrawalReply};
-use super::{REPLAY_HEADER, SEQUENCE_HEADER, Shared, lists};
+use super::{REPLAY_HEADER, SEQUENCE_HEADER, Shared, lists, sessions};
 
 const IDEMPOTENCY_HEADER: &str = "idempotency-key";
 
@@ -76,6 +76,9 @@ pub(super) struct SessionBody {
     /// The customer presented a one-time code. It proves nothing about what it approves.
     #[serde(default)]
     one_time_code: bool,
+    /// What the edge knows of the session: device, address, place.
+    #[serde(default)]
+    facts: Option<sessions::SessionFactsBody>,
 }
 
 /// A customer's own act on a withdrawal.
@@ -180,7 +183,10 @@ async fn parse(
         body: app.fingerprints.idempotency_body("withdrawals", &bytes),
     };
     let proven = match value.channel {
-        ChannelBody::Session(SessionBody { one_time_code }) => Proven::Session { one_time_code },
+        ChannelBody::Session(SessionBody { one_time_code, facts: None }) => Proven::Session { one_time_code },
+        ChannelBody::Session(SessionBody { one_time_code, facts: Some(facts) }) => {
+            Proven::Device { one_time_code, facts: sessions::derive(app, &account, &facts)? }
+        }
         ChannelBody::ApiRequest(request) => {
             let (app, account) = (Arc::clone(app), account.clone());
             let prove = move || evidence::prove(&app, &account, &request);
@@ -240,6 +246,7 @@ fn request(desk: &mut Desk<'_>, parsed: Parsed) -> Result<Made, Problem> {
     };
     let evidence = match proven {
         Proven::Session { one_time_code } => Evidence::Session { one_time_code },
+        Proven::Device { one_time_code, facts } => Evidence::Device { one_time_code, facts },
         Proven::ApiRequest(proven) => {
             let said = amount_on(desk.state(), "amount", &proven.amount, &asset, &destination).ok();
             Evidence::ApiRequest(Box::new(proven.judge(&asset, &destination, said == Some(amount))))
@@ -402,7 +409,11 @@ fn row_reply(row: WithdrawalRow) -> Option<WithdrawalReply> {
 }
 
 /// Carries out a command about one open withdrawal and answers with how it stands then, even if it left State.
-async fn act(app: &Shared, id: WithdrawalId, command: Command) -> Result<At<WithdrawalReply>, Problem> {
+pub(super) async fn act(
+    app: &Shared,
+    id: WithdrawalId,
+    command: Command,
+) -> Result<At<WithdrawalReply>, Problem> {
     let answer = app
         .intake
         .ask(move |desk| {

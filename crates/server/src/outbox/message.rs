@@ -9,6 +9,9 @@ use serde_json::Value;
 use super::store::Mark;
 use crate::record::chain::{alarm_subject, id_on_chain, seen_id, spends};
 use crate::record::json::{Object, factor_names, key_scopes, security_change_name};
+use crate::record::protection::{
+    basis_name, change as change_json, cohort as cohort_json, facts as facts_json,
+};
 use crate::record::{Decoded, Names, hex, reason_json};
 use crate::views::{DbNames, WithdrawalNames, case_of};
 
@@ -55,6 +58,14 @@ messages! {
     NOTICE_KEY "notice.api_key_put" "Tell the account's owner that an API key was made or changed.";
     NOTICE_KEY_REVOKED "notice.api_key_revoked" "An API key was taken out of use.";
     NOTICE_SECURITY "notice.security_changed" "Tell the account's owner that its protection changed; cooling-off began.";
+    NOTICE_PROTECTION "notice.protection_changed" "Tell the account's owner what changed in its protection: a key, codes, an API key's fence, a mandate, the Settings Lock, a recovery. `change` names it; whoever did not ask for it must be able to say so.";
+    NOTICE_UNLOCK "notice.unlock_begun" "Tell the account's owner that somebody asked to open the Settings Lock; it opens when its time has passed.";
+    NOTICE_SESSION "notice.session_new" "Tell the account's owner that it was used on a new device or from a new place.";
+    NOTICE_KEY_WOKE "notice.api_key_woke" "Tell the account's owner that an API key which had slept was used.";
+    NOTICE_RECOVERED "notice.account_recovered" "Operators gave the account back to its owner: its old credentials and codes are out of use.";
+    KEYS_REVOKED "api_keys.revoked" "Every API key of a cohort is out of use.";
+    WITHDRAWAL_LAPSED "withdrawal.lapsed" "Its text is past its time: nobody may release it until it is renewed and approved again. Its value stays reserved for as long again.";
+    WITHDRAWAL_RENEWED "withdrawal.renewed" "It has a text again; earlier approvals do not count for it.";
     ACCOUNT_FROZEN "account.frozen" "An account stands still.";
     ACCOUNT_UNFROZEN "account.unfrozen" "Operators ended an account's freeze.";
     ACCOUNT_TIER "account.tier_set" "Operators moved an account to another tier.";
@@ -215,6 +226,37 @@ fn of_event(record: &Decoded, event: &Event, names: &dyn Lookup) -> Said {
         Event::ApiKeyRevoked { account, key } => {
             one(NOTICE_KEY_REVOKED, about_account(*account, names).put("key", key.to_string()))
         }
+        Event::ProtectionChanged { account, change, basis, .. } => one(
+            NOTICE_PROTECTION,
+            about_account(*account, names)
+                .put("change", change.name())
+                .put("what", change_json(change))
+                .maybe("basis", basis.map(basis_name)),
+        ),
+        Event::UnlockBegun { account } => one(NOTICE_UNLOCK, about_account(*account, names)),
+        Event::SessionSeen { account, new_device, new_place, facts, .. } if *new_device || *new_place => one(
+            NOTICE_SESSION,
+            about_account(*account, names)
+                .put("new_device", *new_device)
+                .put("new_place", *new_place)
+                .put("facts", facts_json(facts)),
+        ),
+        Event::ApiKeyWoke { account, key, idle_days } => one(
+            NOTICE_KEY_WOKE,
+            about_account(*account, names).put("key", key.to_string()).put("idle_days", *idle_days),
+        ),
+        Event::AccountRecovered { account, credential, .. } => one(
+            NOTICE_RECOVERED,
+            about_account(*account, names).put("credential", credential.to_string()).maybe("by", by(record)),
+        ),
+        Event::ApiKeysRevoked { cohort, count } => one(
+            KEYS_REVOKED,
+            Object::new().put("cohort", cohort_json(cohort)).put("count", *count).maybe("by", by(record)),
+        ),
+        Event::IntentLapsed { withdrawal: id } => one(WITHDRAWAL_LAPSED, withdrawal(*id)),
+        Event::IntentRenewed { withdrawal: id, not_after, .. } => {
+            one(WITHDRAWAL_RENEWED, withdrawal(*id).put("not_after", not_after.to_string()))
+        }
         Event::SecurityChanged { account, kind } => {
             one(NOTICE_SECURITY, about_account(*account, names).put("kind", security_change_name(*kind)))
         }
@@ -283,7 +325,13 @@ fn of_event(record: &Decoded, event: &Event, names: &dyn Lookup) -> Said {
         | Event::Trimmed { .. }
         | Event::ReleaseDropped { .. }
         | Event::TransactionObserved { .. }
-        | Event::ReceiptRecorded { .. } => Vec::new(),
+        | Event::ReceiptRecorded { .. }
+        | Event::IntentApproved { .. }
+        | Event::CodeAccepted { .. }
+        | Event::CodeFailed { .. }
+        | Event::SessionSeen { .. }
+        | Event::ApiKeysUsed { .. }
+        | Event::MandateUsed { .. } => Vec::new(),
     }
 }
 
@@ -437,9 +485,10 @@ fn put_decision(object: Object, decision: &Decision) -> Object {
 /// Who asked, where the command says so.
 fn by(record: &Decoded) -> Option<Vec<String>> {
     match &record.command {
-        Command::FreezeAccount { by, .. } | Command::Halt { by, .. } | Command::RevokeToken { by, .. } => {
-            Some(vec![by.to_string()])
-        }
+        Command::FreezeAccount { by, .. }
+        | Command::Halt { by, .. }
+        | Command::RevokeToken { by, .. }
+        | Command::RevokeApiKeys { by, .. } => Some(vec![by.to_string()]),
         Command::OperatorAct(act) => {
             Some(act.signatures.iter().map(|signature| signature.operator.name.to_string()).collect())
         }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::chain;
 use super::json::{self, Object, hex};
 use super::names::Names;
+use super::protection;
 
 /// The stable name of a command.
 pub const fn command_name(command: &Command) -> &'static str {
@@ -37,6 +38,13 @@ pub const fn command_name(command: &Command) -> &'static str {
         Command::ProposeTransaction(_) => "propose_transaction",
         Command::RecordReceipt(_) => "record_receipt",
         Command::RecordObservation(_) => "record_observation",
+        Command::ApproveIntent { .. } => "approve_intent",
+        Command::ChangeProtection(_) => "change_protection",
+        Command::PresentCode(_) => "present_code",
+        Command::RecordSession(_) => "record_session",
+        Command::RevokeApiKeys { .. } => "revoke_api_keys",
+        Command::RecordKeyUse { .. } => "record_key_use",
+        Command::RenewIntent { .. } => "renew_intent",
     }
 }
 
@@ -106,6 +114,21 @@ pub fn command_json(command: &Command, names: &dyn Names) -> Value {
         Command::ProposeTransaction(proposed) => chain::proposed(object, proposed, names),
         Command::RecordReceipt(receipt) => chain::receipt(object, receipt),
         Command::RecordObservation(observation) => chain::observation(object, observation),
+        Command::ApproveIntent { account, withdrawal, approval } => object
+            .put("account", account.as_str())
+            .put("withdrawal", withdrawal.to_string())
+            .put("approval", protection::bound_approval(approval)),
+        Command::ChangeProtection(asked) => protection::change_protection(object, asked),
+        Command::PresentCode(shown) => protection::present_code(object, shown),
+        Command::RecordSession(session) => protection::session(object, session),
+        Command::RevokeApiKeys { cohort, by } => {
+            object.put("cohort", protection::cohort(cohort)).put("by", by.as_str())
+        }
+        Command::RecordKeyUse { keys } => object.put("keys", protection::key_uses(keys)),
+        Command::RenewIntent { account, withdrawal, nonce } => object
+            .put("account", account.as_str())
+            .put("withdrawal", withdrawal.to_string())
+            .put("nonce", hex(nonce)),
     }
     .into()
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::chain;
 use super::json::{self, Object, hex};
 use super::names::Names;
+use super::protection;
 
 /// The stable name of an event.
 pub const fn event_name(event: &Event) -> &'static str {
@@ -68,6 +69,19 @@ pub const fn event_name(event: &Event) -> &'static str {
         Event::ReceiptRecorded { .. } => "receipt_recorded",
         Event::EpochBegun { .. } => "epoch_begun",
         Event::SpendRecovered(_) => "spend_recovered",
+        Event::IntentApproved { .. } => "intent_approved",
+        Event::ProtectionChanged { .. } => "protection_changed",
+        Event::UnlockBegun { .. } => "unlock_begun",
+        Event::CodeAccepted { .. } => "code_accepted",
+        Event::CodeFailed { .. } => "code_failed",
+        Event::SessionSeen { .. } => "session_seen",
+        Event::ApiKeysRevoked { .. } => "api_keys_revoked",
+        Event::ApiKeysUsed { .. } => "api_keys_used",
+        Event::ApiKeyWoke { .. } => "api_key_woke",
+        Event::IntentLapsed { .. } => "intent_lapsed",
+        Event::IntentRenewed { .. } => "intent_renewed",
+        Event::MandateUsed { .. } => "mandate_used",
+        Event::AccountRecovered { .. } => "account_recovered",
     }
 }
 
@@ -206,6 +220,45 @@ pub fn event_json(event: &Event, names: &dyn Names) -> Value {
             object.put("epoch", *epoch).put("signer", signer.as_str()).put("counter", *counter)
         }
         Event::SpendRecovered(spend) => chain::spend_recovered(object, spend, names),
+        Event::IntentApproved { withdrawal, approval } => object
+            .put("withdrawal", withdrawal.to_string())
+            .put("approval", protection::bound_approval(approval)),
+        Event::ProtectionChanged { account, change, basis, approval } => put_account(object, *account, names)
+            .put("change", protection::change(change))
+            .put("basis", basis.map(protection::basis_name))
+            .put("approval", approval.as_deref().map(protection::approved_text)),
+        Event::UnlockBegun { account } => put_account(object, *account, names),
+        Event::CodeAccepted { account, proof, device } => put_account(object, *account, names)
+            .put("proof", protection::code_proof(proof))
+            .put("device", device.map(|device| device.to_string())),
+        Event::CodeFailed { account, device } => {
+            put_account(object, *account, names).put("device", device.map(|device| device.to_string()))
+        }
+        Event::SessionSeen { account, facts, credential, new_device, new_place } => {
+            put_account(object, *account, names)
+                .put("facts", protection::facts(facts))
+                .put("credential", protection::credential_used(credential))
+                .put("new_device", *new_device)
+                .put("new_place", *new_place)
+        }
+        Event::ApiKeysRevoked { cohort, count } => {
+            object.put("cohort", protection::cohort(cohort)).put("count", *count)
+        }
+        Event::ApiKeysUsed { keys } => object.put("keys", protection::key_uses(keys)),
+        Event::ApiKeyWoke { account, key, idle_days } => {
+            put_account(object, *account, names).put("key", key.to_string()).put("idle_days", *idle_days)
+        }
+        Event::IntentLapsed { withdrawal } => object.put("withdrawal", withdrawal.to_string()),
+        Event::IntentRenewed { withdrawal, nonce, not_after } => object
+            .put("withdrawal", withdrawal.to_string())
+            .put("nonce", hex(nonce))
+            .put("not_after", not_after.to_string()),
+        Event::MandateUsed { withdrawal, mandate } => {
+            object.put("withdrawal", withdrawal.to_string()).put("mandate", mandate.to_string())
+        }
+        Event::AccountRecovered { account, credential, approval } => put_account(object, *account, names)
+            .put("credential", credential.to_string())
+            .put("approval", chain::approval(approval)),
     }
     .into()
 }

@@ -5,14 +5,14 @@ use holdfast_decision::command::{
     ApiEvidence, Evidence, Idempotency, ImportedAccount, Initialise, OperatorKey, PolicySource, Scopes,
     SecurityChange, TokenScopes, TokenSpec,
 };
-use holdfast_decision::configuration::{BucketSpec, BucketSpecs, Configuration};
+use holdfast_decision::configuration::{BucketSpec, BucketSpecs, Configuration, Parties, Party};
 use holdfast_decision::event::Factors;
 use holdfast_policy::Factor;
 use holdfast_values::asset::AssetNetwork;
 use holdfast_values::{Amount, Destination, Fingerprint};
 use serde_json::{Map, Value};
 
-use super::{Names, chain};
+use super::{Names, chain, protection};
 
 /// A JSON object under construction.
 #[derive(Debug, Default)]
@@ -89,7 +89,7 @@ pub(super) fn fingerprints(list: &[Fingerprint]) -> Vec<Value> {
 }
 
 /// Names of set bits; a bit without a name prints as `bit_N`, so that nothing is hidden.
-fn bits(value: u8, names: &[&str]) -> Vec<Value> {
+pub(super) fn bits(value: u8, names: &[&str]) -> Vec<Value> {
     (0..8_usize)
         .filter(|bit| value >> bit & 1 == 1)
         .map(|bit| names.get(bit).map_or_else(|| format!("bit_{bit}"), |name| (*name).to_owned()).into())
@@ -138,6 +138,10 @@ pub(super) fn evidence(evidence: &Evidence) -> Value {
             Object::of("session").put("one_time_code", *one_time_code).into()
         }
         Evidence::ApiRequest(api) => api_evidence(api),
+        Evidence::Device { one_time_code, facts } => Object::of("session")
+            .put("one_time_code", *one_time_code)
+            .put("facts", protection::facts(facts))
+            .into(),
     }
 }
 
@@ -189,6 +193,7 @@ pub(super) fn initialise(initialise: &Initialise) -> Object {
         .put("configuration", configuration(&initialise.configuration))
         .put("policy", policy(&initialise.policy))
         .put("token", token(&initialise.token))
+        .maybe("rules", initialise.rules)
 }
 
 fn bucket(spec: BucketSpec, decimals: u8) -> Value {
@@ -260,6 +265,20 @@ pub(super) fn configuration(configuration: &Configuration) -> Value {
         .put("overall", buckets(&configuration.overall, USD_DECIMALS))
         .put("parameters", parameters(configuration))
         .maybe("signers", chain::signers(configuration))
+        .maybe("parties", configuration.parties.as_deref().map(parties))
+        .into()
+}
+
+fn parties(parties: &Parties) -> Value {
+    let party = |party: &Party| {
+        Object::new()
+            .put("rp_id", party.rp_id.as_str())
+            .put("origins", party.origins.clone())
+            .put("app_id", party.app_id.as_deref())
+    };
+    Object::new()
+        .put("approve", party(&parties.approve))
+        .put("login", parties.login.as_ref().map(|login| Value::from(party(login))))
         .into()
 }
 
@@ -288,6 +307,8 @@ fn parameters(configuration: &Configuration) -> Value {
         .put("small_account_age_micros", parameters.small_account_age)
         .put("loosening_signatures", parameters.loosening_signatures)
         .maybe("release_lifetime_micros", parameters.release_lifetime)
+        .maybe("credential_ageing_micros", parameters.credential_ageing)
+        .maybe("recovery_wait_micros", parameters.recovery_wait)
         .into()
 }
 
@@ -351,7 +372,8 @@ pub(super) fn act(act: &Act, names: &dyn Names) -> Value {
         | Act::RevokeOperator(_)
         | Act::ConfirmClock
         | Act::ActivateRules(_)
-        | Act::ApproveWithdrawal { .. } => object,
+        | Act::ApproveWithdrawal { .. }
+        | Act::RecoverAccount { .. } => object,
     }
     .into()
 }

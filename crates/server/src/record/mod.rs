@@ -8,6 +8,7 @@ mod command;
 mod event;
 pub(crate) mod json;
 mod names;
+pub(crate) mod protection;
 
 use holdfast_decision::command::Command;
 use holdfast_decision::event::Event;

@@ -55,11 +55,11 @@ impl ReleaseKey {
     ///
     /// # Errors
     /// [`TokenError`].
-    pub fn seal(&self, payload: &[u8]) -> Result<Vec<u8>, TokenError> {
+    pub fn seal(&self, kind: Kind, payload: &[u8]) -> Result<Vec<u8>, TokenError> {
         match self {
-            Self::Seed(key) => Ok(release::seal(Kind::Release, payload, key)),
+            Self::Seed(key) => Ok(release::seal(kind, payload, key)),
             Self::Token(key) => {
-                release::seal_with(Kind::Release, payload, &key.public_key(), |message| key.sign(message))
+                release::seal_with(kind, payload, &key.public_key(), |message| key.sign(message))
             }
         }
     }

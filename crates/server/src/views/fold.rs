@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use holdfast_decision::acts::{Digest, scope_text};
 use holdfast_decision::command::{Command, Evidence, ImportedAccount, ReceiptOutcome};
 use holdfast_decision::configuration::Configuration;
-use holdfast_decision::event::{AccountIndex, Decision, Event, Status, TierIndex, WithdrawalRequested};
+use holdfast_decision::event::{
+    AccountIndex, Change, Decision, Event, Status, TierIndex, WithdrawalRequested,
+};
 use holdfast_journal::{Head, Record};
+use holdfast_policy::Factor;
 use holdfast_values::{CaseId, Fingerprint, Network, Timestamp, WithdrawalId};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
@@ -180,6 +183,17 @@ impl Writer<'_> {
             | Event::ReceiptRecorded { .. }
             | Event::EpochBegun { .. }
             | Event::SpendRecovered(_) => self.ledger(event),
+            Event::IntentApproved { withdrawal, .. } => self.discharge(*withdrawal, Factor::Passkey.name()),
+            Event::IntentRenewed { withdrawal, not_after, .. } => {
+                self.withdrawal(*withdrawal, "not_after", Some(fixed(*not_after)))
+            }
+            Event::ProtectionChanged { account, change, basis, .. } => match **change {
+                Change::Unfreeze => self.account(*account, "frozen = 0", None),
+                _ => self.credential(*account, change, *basis),
+            },
+            Event::AccountRecovered { account, credential, .. } => {
+                self.recovered_account(*account, credential)
+            }
             Event::DowntimeRecorded { .. }
             | Event::ClockSuspected
             | Event::ClockConfirmed
@@ -201,7 +215,16 @@ impl Writer<'_> {
             | Event::TokenRevoked(_)
             | Event::Refused { .. }
             | Event::Repeated { .. }
-            | Event::Trimmed { .. } => Ok(()),
+            | Event::Trimmed { .. }
+            | Event::UnlockBegun { .. }
+            | Event::CodeAccepted { .. }
+            | Event::CodeFailed { .. }
+            | Event::SessionSeen { .. }
+            | Event::ApiKeysRevoked { .. }
+            | Event::ApiKeysUsed { .. }
+            | Event::ApiKeyWoke { .. }
+            | Event::IntentLapsed { .. }
+            | Event::MandateUsed { .. } => Ok(()),
         }
     }
 
@@ -286,7 +309,7 @@ impl Writer<'_> {
             configuration.wallets.get(usize::from(requested.wallet.0)).ok_or(FoldError::Unknown("wallet"))?;
         let account = account_id(self.connection, requested.account)?.ok_or(FoldError::Unknown("account"))?;
         let channel = match requested.evidence {
-            Evidence::Session { .. } => "session",
+            Evidence::Session { .. } | Evidence::Device { .. } => "session",
             Evidence::ApiRequest(_) => "api",
         };
         let decimals = asset.spec.decimals;
@@ -592,6 +615,7 @@ fn who_and_what(command: &Command) -> (Option<String>, Option<String>) {
         | Command::SuspectClock { .. }
         | Command::RecordSnapshot { .. }
         | Command::SetPrices { .. }
+        | Command::RecordKeyUse { .. }
         | Command::ImportChunk { .. } => (None, None),
         Command::OpenAccount { account, .. }
         | Command::LowerLimits { account, .. }
@@ -623,6 +647,15 @@ fn who_and_what(command: &Command) -> (Option<String>, Option<String>) {
             };
             (Some(receipt.signer.to_string()), Some(subject))
         }
+        Command::ApproveIntent { withdrawal, .. } | Command::RenewIntent { withdrawal, .. } => {
+            (None, Some(withdrawal.to_string()))
+        }
+        Command::ChangeProtection(asked) => {
+            (None, Some(format!("{} {}", asked.account, asked.change.name())))
+        }
+        Command::PresentCode(shown) => (None, Some(shown.account.to_string())),
+        Command::RecordSession(session) => (None, Some(session.account.to_string())),
+        Command::RevokeApiKeys { by, .. } => (Some(by.to_string()), Some("api keys".to_owned())),
         Command::RecordObservation(seen) => (None, Some(id_on_chain(&seen.chain_id, seen.network))),
     }
 }
@@ -637,6 +670,7 @@ fn summary(events: &[Event]) -> String {
             Event::WithdrawalMoved { status, .. } => format!("moved: {}", status.name()),
             Event::TransactionObserved { standing, .. } => format!("observed: {}", standing.name()),
             Event::ChainAlarm { alarm, .. } => format!("alarm: {}", alarm.name()),
+            Event::ProtectionChanged { change, .. } => format!("changed: {}", change.name()),
             other => record::event_name(other).to_owned(),
         };
         match parts.iter_mut().find(|(known, _)| *known == name) {

@@ -4,6 +4,7 @@
 //! follow the journal and never hold up a commit; they know their position, and can be thrown away and rebuilt. What
 //! they know of the journal's head is also evidence: a journal that ends before it was cut.
 
+mod credentials;
 mod cursor;
 mod error;
 mod fold;
@@ -21,11 +22,12 @@ pub(crate) use fold::case_of;
 pub use fold::{DbNames, WithdrawalNames};
 pub use follow::{Follower, Position, Signal};
 pub use query::{
-    AuditFilter, CaseFilter, PAGE_ROWS_MAX, Page, Single, TransactionFilter, Views, WithdrawalFilter,
+    AuditFilter, CaseFilter, Enrolments, PAGE_ROWS_MAX, Page, Single, TransactionFilter, Views,
+    WithdrawalFilter,
 };
 pub use rebuild::{Rebuilt, rebuild};
 pub use rows::{
-    AccountRow, AddressRow, AlarmRow, AuditRow, CaseRow, DecisionRow, PayingRow, RecoveredRow,
+    AccountRow, AddressRow, AlarmRow, AuditRow, CaseRow, DecisionRow, EnrolmentRow, PayingRow, RecoveredRow,
     TransactionDetail, TransactionRow, WithdrawalRow,
 };
 pub use schema::{known_head, path};

@@ -14,8 +14,8 @@ use tokio::sync::watch;
 use super::rows::Listed;
 use super::time::fixed;
 use super::{
-    AccountRow, AddressRow, AlarmRow, AuditRow, CaseRow, Cursor, DecisionRow, Position, RecoveredRow,
-    TransactionDetail, TransactionRow, ViewsError, WithdrawalRow, schema,
+    AccountRow, AddressRow, AlarmRow, AuditRow, CaseRow, Cursor, DecisionRow, EnrolmentRow, Position,
+    RecoveredRow, TransactionDetail, TransactionRow, ViewsError, WithdrawalRow, schema,
 };
 use crate::record::hex;
 
@@ -84,6 +84,15 @@ pub struct AuditFilter {
     pub command: Option<String>,
     /// Only refused ones, or only those that were not.
     pub refused: Option<bool>,
+}
+
+/// Customers' credentials, for signers.
+#[derive(Clone, Debug)]
+pub struct Enrolments {
+    /// Oldest first.
+    pub rows: Vec<EnrolmentRow>,
+    /// The last record that they know.
+    pub as_of: u64,
 }
 
 /// Reads the views. Its functions block on the disk: call them where that is allowed.
@@ -300,6 +309,20 @@ impl Views {
     /// [`ViewsError::Cursor`] for a foreign cursor, otherwise what the database says.
     pub fn recovered(&self, cursor: Option<&str>, limit: u32) -> Result<Page<RecoveredRow>, ViewsError> {
         self.page(Select::from("recovered_spends", "number"), cursor, limit, |_, _| Ok(()))
+    }
+
+    /// What signers are told of customers' credentials, oldest first, after the given number.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn enrolments(&self, after: u64, limit: u32) -> Result<Enrolments, ViewsError> {
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        self.reading(|connection, as_of| {
+            let mut statement = connection
+                .prepare_cached("SELECT * FROM enrolments WHERE number > ?1 ORDER BY number LIMIT ?2")?;
+            let rows = statement.query_map((after, limit), EnrolmentRow::read)?.collect::<Result<_, _>>()?;
+            Ok(Enrolments { rows, as_of })
+        })
     }
 
     /// One account.

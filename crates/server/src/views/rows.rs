@@ -182,6 +182,23 @@ pub struct RecoveredRow {
     pub intent: String,
 }
 
+/// A customer's credential, enrolled or removed, for signers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EnrolmentRow {
+    /// Its place in the order.
+    pub number: u64,
+    /// The record.
+    pub sequence: u64,
+    /// Whose.
+    pub account: String,
+    /// Keyed fingerprint of its id.
+    pub credential: String,
+    /// Made under legacy U2F.
+    pub legacy_u2f: bool,
+    /// It is gone.
+    pub is_removal: bool,
+}
+
 /// One decision about a withdrawal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DecisionRow {
@@ -481,6 +498,19 @@ impl Listed for AddressRow {
             recorded_at: instant(row, "recorded_at")?,
             notice_delivered_at: maybe_instant(row, "notice_delivered_at")?,
             removed_at: maybe_instant(row, "removed_at")?,
+        })
+    }
+}
+
+impl Listed for EnrolmentRow {
+    fn read(row: &Row<'_>) -> Result<Self, rusqlite::Error> {
+        Ok(Self {
+            number: unsigned(row, "number")?,
+            sequence: unsigned(row, "sequence")?,
+            account: row.get("account")?,
+            credential: row.get("credential")?,
+            legacy_u2f: row.get("legacy_u2f")?,
+            is_removal: row.get("is_removal")?,
         })
     }
 }

@@ -12,7 +12,7 @@ use super::ViewsError;
 /// `HFVW` in the file's header.
 const APPLICATION_ID: i32 = 0x4846_5657;
 /// Raised with every change of the tables: views of an older format are folded anew, never migrated.
-const FORMAT: i32 = 2;
+const FORMAT: i32 = 3;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const TABLES: &str = "
@@ -73,6 +73,13 @@ CREATE TABLE receipts (
 CREATE TABLE epochs (
     number INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, sequence INTEGER NOT NULL, at TEXT NOT NULL,
     signer TEXT NOT NULL, counter INTEGER NOT NULL) STRICT;
+CREATE TABLE enrolments (
+    number INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, at TEXT NOT NULL, account TEXT NOT NULL,
+    credential TEXT NOT NULL, legacy_u2f INTEGER NOT NULL, is_removal INTEGER NOT NULL) STRICT;
+CREATE INDEX enrolments_account ON enrolments (account, credential);
+CREATE TABLE pending_credentials (
+    account TEXT NOT NULL, credential TEXT NOT NULL, legacy_u2f INTEGER NOT NULL,
+    PRIMARY KEY (account, credential)) STRICT, WITHOUT ROWID;
 CREATE TABLE recovered_spends (
     number INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, at TEXT NOT NULL, withdrawal TEXT NOT NULL,
     signer TEXT NOT NULL, wallet TEXT NOT NULL, network TEXT NOT NULL, transactions TEXT NOT NULL,
