@@ -21,6 +21,7 @@ use holdfast_values::{
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
 use crate::house::{CHANGE, COLD, Coin, HOT, House, TAPROOT};
+use crate::keys::{APP_ID, FIRSTS, ORIGIN, RP_ID};
 
 /// 2026-11-22T12:00:00Z.
 pub(crate) const START: Timestamp = Timestamp(1_795_348_800_000_000);
@@ -134,6 +135,14 @@ release_lifetime_max = "10m"
 threshold = 2
 keys = {{ alice = "{alice}", bob = "{bob}", carol = "{carol}" }}
 
+[approval]
+rp_id = "{RP_ID}"
+origins = ["{ORIGIN}"]
+app_id = "{APP_ID}"
+ageing = "72h"
+enrolments_per_day = {FIRSTS}
+user_verification = "optional"
+
 [[wallets]]
 name = "btc-hot"
 network = "bitcoin"
@@ -159,12 +168,14 @@ fee_bucket = {{ size = "0.2", refill_per_hour = "0.1" }}
 symbol = "BTC"
 network = "bitcoin"
 decimals = 8
+credential_cap = "4"
 buckets = {{ vouched = {{ size = "20", refill_per_hour = "5" }}, unvouched = {{ size = "2", refill_per_hour = "1" }} }}
 
 [[assets]]
 symbol = "ETH"
 network = "ethereum"
 decimals = 18
+credential_cap = "20"
 buckets = {{ vouched = {{ size = "100", refill_per_hour = "50" }}, unvouched = {{ size = "10", refill_per_hour = "5" }} }}
 
 [[assets]]
@@ -172,6 +183,7 @@ symbol = "USDT"
 network = "ethereum"
 decimals = 6
 contract = "{USDT}"
+credential_cap = "100000"
 buckets = {{ vouched = {{ size = "1000000", refill_per_hour = "0" }}, unvouched = {{ size = "10000", refill_per_hour = "0" }} }}
 "#,
             release = to_base64url(&self.release_key.public_key()),
@@ -214,7 +226,7 @@ buckets = {{ vouched = {{ size = "1000000", refill_per_hour = "0" }}, unvouched 
         Signer::open(self.pins(), &self.store_path(), self.clock())
     }
 
-    fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         self.ids.fetch_add(1, Ordering::Relaxed)
     }
 
@@ -223,7 +235,7 @@ buckets = {{ vouched = {{ size = "1000000", refill_per_hour = "0" }}, unvouched 
         self.house.coin(HOT, u32::try_from(self.number()).unwrap(), sats)
     }
 
-    fn nonce(&self) -> Nonce {
+    pub(crate) fn nonce(&self) -> Nonce {
         let mut nonce = [7; 32];
         nonce[..8].copy_from_slice(&self.number().to_be_bytes());
         Nonce(nonce)

@@ -9,11 +9,15 @@
     reason = "helpers of tests: what is missing or odd fails the test"
 )]
 
+mod approvals;
 mod buckets;
 mod documents;
+mod enrolments;
 mod evm;
 mod exchange;
 mod house;
+mod keys;
+mod mandates;
 mod payments;
 mod process;
 mod releases;
