@@ -248,7 +248,65 @@ fn digits(text: &str) -> Result<&str, WebAuthnError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Pieces of JSON and of what is none.
+    const PIECES: [&str; 34] = [
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"a\"",
+        "\"b\"",
+        "\"a\":",
+        "\"b\":",
+        "\"",
+        "1",
+        "0",
+        "-",
+        ".5",
+        "e3",
+        "E-1",
+        "true",
+        "false",
+        "null",
+        " ",
+        "\n",
+        "\\u0061",
+        "\\ud83d\\ude00",
+        "\\ud83d",
+        "\\",
+        "/",
+        "x",
+        "é",
+        "\u{1}",
+        "{\"a\":1}",
+        "[1,2]",
+        "\"c\":{\"a\":[]}",
+        "\"\\u0062\":0",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+        #[test]
+        fn what_is_read_at_random_another_reader_reads_too(pieces in prop::collection::vec(0..PIECES.len(), 1..9)) {
+            let text: String = pieces.into_iter().map(|piece| PIECES[piece]).collect();
+            for text in [text.clone(), format!("{{\"x\":{text}}}"), format!("{{{text}}}"), format!("[{text}]")] {
+                let other = serde_json::from_str::<serde_json::Value>(&text);
+                match parse(&text) {
+                    Ok(_) => prop_assert!(other.is_ok(), "{text:?}"),
+                    // The other reader takes the last of two.
+                    Err(WebAuthnError::ClientDataDuplicate) => {}
+                    Err(_) => prop_assert!(other.is_err(), "{text:?}"),
+                }
+            }
+        }
+    }
 
     #[test]
     fn json_is_read_as_another_reader_reads_it() {
