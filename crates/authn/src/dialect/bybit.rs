@@ -56,7 +56,7 @@ pub(super) fn parse(raw: &RawRequest<'_>) -> Result<SignedRequest, RequestError>
         }
         (raw.raw_query, form::read([raw.raw_query], form::QUERY)?)
     } else if raw.raw_query.is_empty() {
-        (raw.raw_body, common::read_json(raw.raw_body)?)
+        (raw.raw_body, common::read_json(raw)?)
     } else {
         return Err(RequestError::QueryUnsigned);
     };

@@ -63,7 +63,7 @@ pub(super) fn parse(raw: &RawRequest<'_>) -> Result<SignedRequest, RequestError>
         let target = if unsigned { raw.path.as_bytes().to_vec() } else { common::target(raw) };
         (target, form::read([raw.raw_query], RULES)?)
     } else if raw.raw_query.is_empty() {
-        (raw.path.as_bytes().to_vec(), common::read_json(raw.raw_body)?)
+        (raw.path.as_bytes().to_vec(), common::read_json(raw)?)
     } else {
         return Err(RequestError::QueryUnsigned);
     };

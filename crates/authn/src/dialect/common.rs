@@ -47,7 +47,7 @@ pub(super) fn read_fields(raw: &RawRequest<'_>) -> Result<Vec<Field>, RequestErr
     }
     check_query(raw.raw_query, reads)?;
     let mut fields = form::read([raw.raw_query], form::QUERY)?;
-    for field in read_json(raw.raw_body)? {
+    for field in read_json(raw)? {
         if fields.iter().any(|known| known.name == field.name) {
             return Err(RequestError::ParameterRepeated { position: fields.len().saturating_add(1) });
         }
@@ -64,12 +64,21 @@ pub(super) fn check_query(query: &[u8], brackets: bool) -> Result<(), RequestErr
 }
 
 /// The members of a JSON body; none of an absent one.
-pub(super) fn read_json(body: &[u8]) -> Result<Vec<Field>, RequestError> {
-    match body {
+pub(super) fn read_json(raw: &RawRequest<'_>) -> Result<Vec<Field>, RequestError> {
+    match raw.raw_body {
         [] => Ok(Vec::new()),
-        [b'{' | b'[', ..] => json::read(body),
+        body @ [b'{' | b'[', ..] => check_type(raw, "application/json").and_then(|()| json::read(body)),
         _ => Err(RequestError::BodyMalformed { expected: "JSON that begins with { or [" }),
     }
+}
+
+/// Refuses a Content-Type that says something else than the body is. It is not signed, and what stands behind the gate
+/// may read the body by it.
+pub(super) fn check_type(raw: &RawRequest<'_>, expected: &'static str) -> Result<(), RequestError> {
+    let said = raw.optional_header("Content-Type")?;
+    let kind = said.map(|value| value.split(';').next().unwrap_or_default().trim());
+    let agrees = kind.is_none_or(|kind| kind.eq_ignore_ascii_case(expected));
+    if agrees { Ok(()) } else { Err(RequestError::BodyMalformed { expected: "what its Content-Type says" }) }
 }
 
 /// The path, and the query behind a `?` if there is one.

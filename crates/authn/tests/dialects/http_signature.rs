@@ -162,7 +162,7 @@ fn what_was_changed_is_refused() {
     refuses_what_was_changed(&sample, &ed25519(), "Signature", &["Signature", "Signature-Input"]);
     for (expected, changed) in [
         (
-            "component_unsupported",
+            "header_repeated",
             sample.with(|sample| sample.headers.push(("content-type".into(), "text/plain".into()))),
         ),
         (
@@ -177,8 +177,9 @@ fn what_was_changed_is_refused() {
         ("header_missing", sample.with(|sample| sample.headers.retain(|(name, _)| name != "Host"))),
         ("signature_invalid", sample.setting("Host", "api.other.test")),
         ("header_malformed", sample.setting("Host", "api.exchange.test/x")),
-        ("signature_invalid", sample.setting("Content-Type", "text/plain")),
-        ("component_unsupported", sample.setting("Content-Type", "a\n\"@path\": /x")),
+        ("body_malformed", sample.setting("Content-Type", "text/plain")),
+        ("signature_invalid", sample.setting("Content-Type", "application/json; charset=utf-8")),
+        ("component_unsupported", sample.setting("Content-Type", "application/json;\n\"@path\": /x")),
         ("content_digest_mismatch", sample.with_body("1234.5", "1234.6")),
         (
             "content_digest_mismatch",

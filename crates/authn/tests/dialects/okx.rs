@@ -122,6 +122,8 @@ fn what_was_changed_is_refused() {
         ("method_unsupported", sample.with(|sample| sample.method = "post".into())),
         ("body_unexpected", sample.with(|sample| sample.method = "GET".into())),
         ("api_key_malformed", sample.setting("OK-ACCESS-KEY", "key 1")),
+        ("body_malformed", sample.setting("Content-Type", "application/x-www-form-urlencoded")),
+        ("verified", sample.setting("Content-Type", "application/json; charset=utf-8")),
     ] {
         assert_eq!(changed.code(&key()), expected, "{changed:?}");
     }
