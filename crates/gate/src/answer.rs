@@ -79,6 +79,10 @@ impl Allowed {
 pub struct Denied {
     /// Why, for logs and metrics.
     pub code: Code,
+    /// In whose words.
+    pub dialect: Dialect,
+    /// The key that it names and that is not known: it may be put and the request judged again.
+    pub key: Option<Name>,
     /// As what the dialect tells it.
     pub refusal: GateRefusal,
     /// The HTTP status; some exchanges answer 200 and say it in the body.
@@ -92,6 +96,11 @@ pub struct Denied {
 }
 
 impl Denied {
+    /// That it cannot be judged now, for whoever could not find out about its key.
+    pub fn unavailable(dialect: Dialect) -> Self {
+        Self::new(Code::Unavailable, None, dialect, 0)
+    }
+
     pub(crate) fn new(code: Code, detail: Option<&str>, dialect: Dialect, seconds_left: u32) -> Self {
         let refusal = code.refusal(seconds_left);
         let (status, content_type, body) = dialect.error_body(refusal, detail.unwrap_or(code.sentence()));
@@ -99,6 +108,6 @@ impl Denied {
             GateRefusal::RateLimit { retry_after_seconds } => Some(retry_after_seconds),
             _ => None,
         };
-        Self { code, refusal, status, content_type, body, retry_after_seconds }
+        Self { code, dialect, key: None, refusal, status, content_type, body, retry_after_seconds }
     }
 }

@@ -103,6 +103,9 @@ codes! {
     /// The request was let through before.
     Replayed "replayed"
         "The same signed request was seen before: sign a new one.";
+    /// What the key is cannot be found out.
+    Unavailable "unavailable"
+        "The request cannot be judged now: sign it again in a few seconds.";
     /// The memory against replay is full.
     MemoryFull "memory_full"
         "The request cannot be judged now: sign it again in a few seconds.";
@@ -138,7 +141,7 @@ impl Code {
             }
             Self::NonceMalformed | Self::NonceOld => GateRefusal::NonceOld,
             Self::Replayed => GateRefusal::Replay,
-            Self::MemoryFull => GateRefusal::Unavailable,
+            Self::Unavailable | Self::MemoryFull => GateRefusal::Unavailable,
         }
     }
 

@@ -79,17 +79,19 @@ pub struct Stats {
 struct Refused {
     code: Code,
     detail: Option<RequestError>,
+    /// A key that is not known.
+    key: Option<Name>,
 }
 
 impl From<Code> for Refused {
     fn from(code: Code) -> Self {
-        Self { code, detail: None }
+        Self { code, detail: None, key: None }
     }
 }
 
 impl From<RequestError> for Refused {
     fn from(error: RequestError) -> Self {
-        Self { code: Code::of(&error), detail: Some(error) }
+        Self { code: Code::of(&error), detail: Some(error), key: None }
     }
 }
 
@@ -122,7 +124,23 @@ impl Gate {
 
     /// Takes a key out of use, for ever; false if it is not known.
     pub fn revoke_key(&self, key: &Name) -> bool {
-        self.keys.revoke(key)
+        self.keys.change(key, |entry, _| entry.revoked = true)
+    }
+
+    /// Moves a key's end; false if it is not known.
+    pub fn set_key_end(&self, key: &Name, expires_at: Option<Timestamp>) -> bool {
+        self.keys.change(key, |entry, _| entry.expires_at = expires_at)
+    }
+
+    /// Takes a key for unknown until it is put again: it has changed. Its nonces and counts stay. False if it is not
+    /// known.
+    pub fn suspend_key(&self, key: &Name) -> bool {
+        self.keys.change(key, |_, suspended| *suspended = true)
+    }
+
+    /// Takes every key for unknown until it is put again.
+    pub fn suspend_all(&self) {
+        self.keys.suspend_all();
     }
 
     /// Forgets a key. A key that may come back must be revoked instead: with it goes the memory of its nonces.
@@ -138,6 +156,11 @@ impl Gate {
     /// Takes an account's keys again.
     pub fn unfreeze_account(&self, account: AccountId) {
         self.keys.freeze(account, false);
+    }
+
+    /// Takes these accounts, and no others, for frozen.
+    pub fn set_frozen_accounts(&self, accounts: impl IntoIterator<Item = AccountId>) {
+        self.keys.set_frozen(accounts.into_iter().collect());
     }
 
     /// What was seen of at most `max` keys since they were last told of.
@@ -170,13 +193,14 @@ impl Gate {
                 self.allowed.fetch_add(1, Ordering::Relaxed);
                 Verdict::Allow(allowed)
             }
-            Err(Refused { code, detail }) => {
+            Err(Refused { code, detail, key }) => {
                 let place = Code::ALL.iter().position(|known| *known == code);
                 if let Some(count) = place.and_then(|place| self.refused.get(place)) {
                     count.fetch_add(1, Ordering::Relaxed);
                 }
                 let detail = detail.map(|error| error.to_string());
-                Verdict::Deny(Denied::new(code, detail.as_deref(), dialect, seconds_left(now)))
+                let denied = Denied::new(code, detail.as_deref(), dialect, seconds_left(now));
+                Verdict::Deny(Denied { key, ..denied })
             }
         }
     }
@@ -220,7 +244,9 @@ impl Gate {
             headers: request.headers,
         };
         let signed = holdfast_authn::parse(route.dialect, &raw)?;
-        let known = self.keys.get(signed.api_key()).ok_or(Code::KeyUnknown)?;
+        let known = self.keys.get(signed.api_key()).filter(|known| !known.suspended);
+        let unknown = || Refused { key: Some(signed.api_key().clone()), ..Code::KeyUnknown.into() };
+        let known = known.ok_or_else(unknown)?;
         if known.entry.dialect.is_some_and(|own| own != route.dialect) {
             return Err(Code::KeyDialect.into());
         }

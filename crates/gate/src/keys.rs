@@ -62,6 +62,8 @@ pub enum PutError {
 pub(crate) struct Known {
     pub(crate) entry: KeyEntry,
     pub(crate) used: Arc<Used>,
+    /// It has changed, and must be put again before it counts.
+    pub(crate) suspended: bool,
 }
 
 /// What was seen of a key, across its revisions.
@@ -141,17 +143,18 @@ impl Keys {
             None if keys.len() >= self.max => return Err(PutError::Full),
             None => Arc::default(),
         };
-        keys.insert(entry.key.clone(), Arc::new(Known { entry, used }));
+        keys.insert(entry.key.clone(), Arc::new(Known { entry, used, suspended: false }));
         Ok(())
     }
 
-    /// Marks a key as revoked; false if it is not known.
-    pub(crate) fn revoke(&self, key: &Name) -> bool {
+    /// Changes what is known of a key; false if nothing is.
+    pub(crate) fn change(&self, key: &Name, change: impl FnOnce(&mut KeyEntry, &mut bool)) -> bool {
         let Some(shard) = self.shard(key) else { return false };
         let mut keys = shard.keys.write().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = keys.get_mut(key) else { return false };
-        let entry = KeyEntry { revoked: true, ..known.entry.clone() };
-        *known = Arc::new(Known { entry, used: Arc::clone(&known.used) });
+        let (mut entry, mut suspended) = (known.entry.clone(), known.suspended);
+        change(&mut entry, &mut suspended);
+        *known = Arc::new(Known { entry, used: Arc::clone(&known.used), suspended });
         true
     }
 
@@ -160,6 +163,22 @@ impl Keys {
         if let Some(shard) = self.shard(key) {
             shard.keys.write().unwrap_or_else(PoisonError::into_inner).remove(key);
         }
+    }
+
+    /// Suspends every key.
+    pub(crate) fn suspend_all(&self) {
+        for shard in &self.shards {
+            let mut keys = shard.keys.write().unwrap_or_else(PoisonError::into_inner);
+            for known in keys.values_mut() {
+                let (entry, used) = (known.entry.clone(), Arc::clone(&known.used));
+                *known = Arc::new(Known { entry, used, suspended: true });
+            }
+        }
+    }
+
+    /// Which accounts are frozen, from the beginning.
+    pub(crate) fn set_frozen(&self, accounts: HashSet<AccountId>) {
+        *self.frozen.write().unwrap_or_else(PoisonError::into_inner) = accounts;
     }
 
     pub(crate) fn count(&self) -> usize {

@@ -69,13 +69,17 @@ pub(crate) fn gate() -> Gate {
     let gate = bare_gate(NOON.minus(time::MINUTE));
     gate.put_key(entry("alice", 15)).unwrap();
     gate.put_key(KeyEntry { allow: Vec::new(), ..entry("bob", 3) }).unwrap();
-    gate.put_key(KeyEntry {
-        material: KeyMaterial::shared(Dialect::Kraken, &kraken_secret(), None).unwrap(),
+    gate.put_key(kay()).unwrap();
+    gate
+}
+
+/// A key that signs as kraken's do.
+pub(crate) fn kay() -> KeyEntry {
+    KeyEntry {
+        material: KeyMaterial::shared(Dialect::Kraken, &to_base64(SECRET.as_bytes()), None).unwrap(),
         dialect: Some(Dialect::Kraken),
         ..entry("kay", 15)
-    })
-    .unwrap();
-    gate
+    }
 }
 
 pub(crate) fn bare_gate(started: Timestamp) -> Gate {
@@ -94,10 +98,6 @@ pub(crate) fn entry(key: &str, scopes: u8) -> KeyEntry {
         expires_at: None,
         revoked: false,
     }
-}
-
-fn kraken_secret() -> String {
-    to_base64(SECRET.as_bytes())
 }
 
 /// A request, owned.

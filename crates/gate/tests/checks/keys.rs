@@ -47,6 +47,25 @@ fn a_key_ends_at_its_time() {
     gate.put_key(KeyEntry { expires_at: Some(NOON.plus(1_000)), revision: 2, ..entry("alice", 15) }).unwrap();
     assert_eq!(word(&order("alice", NOON).check(&gate, NOON)), "ac_alice");
     assert_eq!(word(&order("alice", NOON.plus(1_000)).check(&gate, NOON.plus(1_000))), "api_key_expired");
+    assert!(gate.set_key_end(&name("alice"), None));
+    assert_eq!(word(&order("alice", NOON.plus(2_000)).check(&gate, NOON.plus(2_000))), "ac_alice");
+}
+
+#[test]
+fn a_suspended_key_is_unknown_until_it_is_put_again_and_keeps_its_nonces() {
+    let gate = gate();
+    let nonce = NOON.0 / 1_000;
+    let balance = |nonce| kraken("/0/private/Balance", "kay", "", nonce).check(&gate, NOON);
+    assert_eq!(word(&balance(nonce)), "ac_kay");
+    assert!(gate.suspend_key(&name("kay")));
+    let holdfast_gate::Verdict::Deny(denied) = balance(nonce + 1) else { panic!("let through") };
+    assert_eq!((denied.code.as_str(), denied.key), ("api_key_unknown", Some(name("kay"))));
+    gate.put_key(KeyEntry { revision: 2, ..kay() }).unwrap();
+    assert_eq!(word(&balance(nonce)), "nonce_old");
+    assert_eq!(word(&balance(nonce + 1)), "ac_kay");
+    gate.suspend_all();
+    assert_eq!(word(&balance(nonce + 2)), "api_key_unknown");
+    assert!(!gate.suspend_key(&name("nobody")));
 }
 
 #[test]
