@@ -110,6 +110,7 @@ fn configuration() -> Result<Configuration, Failure> {
         overall: buckets(dollars),
         parameters: Parameters::default(),
         signers: None,
+        parties: None,
     })
 }
 
@@ -130,6 +131,7 @@ pub(crate) fn initialise(policy: PolicySource) -> Result<Command, Failure> {
             token_hash: [7; 32],
             scopes: TokenScopes::READ.with(TokenScopes::HALT),
         },
+        rules: Some(holdfast_decision::RULES_LATEST),
     })))
 }
 

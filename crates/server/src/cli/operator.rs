@@ -282,9 +282,9 @@ fn withdrawal_detail(path: &Path, target: &str) -> Result<String, Failure> {
 fn sign(args: &SignArgs) -> Result<String, Failure> {
     let bytes = data::read_limited(&args.text, 8 << 10).map_err(file)?;
     let text = SignedText::parse(&bytes).map_err(|error| Failure::new("text_invalid", error))?;
-    if matches!(text, SignedText::Withdrawal(_)) {
+    if matches!(text, SignedText::Withdrawal(_) | SignedText::Change(_) | SignedText::Mandate(_)) {
         let message =
-            "a withdrawal's text is signed by its customer; operators sign an approve_withdrawal act";
+            "this text is approved by a customer's key; operators sign acts, such as approve_withdrawal";
         return Err(Failure::new("text_invalid", message));
     }
     let pair = read_key(&args.key)?;

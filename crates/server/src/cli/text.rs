@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use holdfast_values::texts::{SignedText, TEXT_BYTES_MAX};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Work with the texts that people and keys sign.
 #[derive(clap::Args, Debug)]
@@ -92,8 +92,15 @@ fn answer(bytes: &[u8], hash_only: bool, json: bool, mut output: impl Write) -> 
     if json && hash_only {
         writeln!(output, "{}", json!({ "valid": true, "kind": kind, "sha256": digest }))?;
     } else if json {
-        let fields = text.fields().into_iter().map(|(name, value)| (name.to_owned(), value.into()));
-        let fields = fields.collect::<serde_json::Map<_, _>>();
+        let mut fields = serde_json::Map::new();
+        for (name, value) in text.fields() {
+            // A mandate has several destinations: a name that comes again makes its value a list.
+            match fields.get_mut(name) {
+                None => drop(fields.insert(name.to_owned(), value.into())),
+                Some(Value::Array(values)) => values.push(value.into()),
+                Some(first) => *first = json!([first.take(), value]),
+            }
+        }
         let answer = json!({ "valid": true, "kind": kind, "sha256": digest, "fields": fields });
         writeln!(output, "{answer}")?;
     } else if hash_only {
@@ -101,9 +108,9 @@ fn answer(bytes: &[u8], hash_only: bool, json: bool, mut output: impl Write) -> 
     } else {
         writeln!(output, "valid  {kind}")?;
         for (name, value) in text.fields() {
-            writeln!(output, "  {name:<10} {value}")?;
+            writeln!(output, "  {name:<11} {value}")?;
         }
-        writeln!(output, "  {:<10} {digest}", "sha256")?;
+        writeln!(output, "  {:<11} {digest}", "sha256")?;
     }
     Ok(true)
 }
