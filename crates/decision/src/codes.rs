@@ -28,7 +28,7 @@ pub const LONGEST_WAIT: Micros = time::HOUR;
 /// Failures are forgotten this long after the last of them.
 pub const FAILURES_FORGOTTEN_AFTER: Micros = time::DAY;
 /// The most guesses that one source, or all unknown ones together, can make in any 24 hours.
-pub const GUESSES_A_DAY: u32 = 34;
+pub const GUESSES_A_DAY: u32 = 33;
 
 pub(crate) fn present(state: &State, at: Timestamp, shown: &PresentCode, out: &mut Events) -> Answer {
     let index = state.account_index(&shown.account).ok_or(Refusal::AccountUnknown)?;
