@@ -5,12 +5,18 @@
 
 KEY is an Ed25519 public key in base64url: Holdfast's release keys, and the operators'. With --at (2026-11-22T12:00:30Z)
 a release must permit something at that instant. Ends 0 if all are good, 1 if one is refused, 2 if it cannot tell.
+
+Of a customer's assertion it checks that it is over exactly the text beside it; whose key made it, a signer knows from its
+own registry (holdfast-signer assertion check verifies the signature itself). Of a mandate it checks that it permits the
+withdrawal, and that the API key is the one that it names; not the request, whose dialect it does not know.
 """
 
 import argparse
 import base64
 import datetime
+import decimal
 import hashlib
+import json
 import pathlib
 import re
 import sys
@@ -19,9 +25,24 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 AAD = b"holdfast/release/v1"
+
+
+class Text(int):
+    """The shape of a text of at most so many bytes."""
+
+
 SIGNATURE = {"operator": str, "signature": 64}
 ACT = {"text": str, "signatures": [SIGNATURE, 16]}
-PAYMENT = {"intent": str, "approvals": [ACT, 16]}
+ASSERTION = {
+    "credential_id": range(1, 1024), "client_data": range(1, 4097), "authenticator_data": range(1, 4097),
+    "signature": range(1, 1025),
+}
+REQUEST = {
+    "dialect": Text(32), "method": Text(256), "path": Text(256), "query": range(8193), "body": range(65537),
+    "headers": [{"name": Text(256), "value": Text(8192)}, 100],
+}
+MANDATE = {"text": str, "assertion": ASSERTION, "key": range(1, 2049), "request": REQUEST}
+PAYMENT = {"intent": str, "approvals": [ACT, 16], "assertion": (ASSERTION, None), "mandate": (MANDATE, None)}
 RELEASE = {
     "id": str, "exchange": str, "audience": str, "epoch": int, "sequence": int, "head": 32, "policy": 32,
     "simulated": bool, "not_before": int, "expires": int, "network": str, "wallet": str, "transaction": 32,
@@ -64,7 +85,10 @@ def head(data, at):
 
 
 def read(data, at, shape, where):
-    """The value of this shape (as in RELEASE; a number means so many bytes) at this place, and where it ends."""
+    """The value of this shape (as in RELEASE; a number or range means so many bytes) at this place, and where it ends."""
+    most = 4096
+    if isinstance(shape, Text):
+        shape, most = str, int(shape)
     if isinstance(shape, tuple):
         return (None, at + 1) if data[at : at + 1] == b"\xf6" else read(data, at, shape[0], where)
     major, number, at = head(data, at)
@@ -93,12 +117,15 @@ def read(data, at, shape, where):
         return number, at
     content, at = take(data, at, number)
     if shape is str:
-        require(number <= 4096, f"{where}: longer than 4096 bytes")
+        require(number <= most, f"{where}: longer than {most} bytes")
         try:
             return content.decode("utf-8"), at
         except UnicodeDecodeError:
             raise Refused(f"{where}: not UTF-8") from None
-    require(shape is bytes or number == shape, f"{where}: there must be {shape} bytes")
+    if isinstance(shape, range):
+        require(number in shape, f"{where}: there must be {shape.start} to {shape.stop - 1} bytes")
+    else:
+        require(shape is bytes or number == shape, f"{where}: there must be {shape} bytes")
     return content, at
 
 
@@ -158,6 +185,47 @@ def read_act(act, header, operators):
     return read_text(act["text"], header), sorted(signers.values())
 
 
+def check_asserted(assertion, text):
+    """Refuses an assertion that is not one over exactly this text; says whose."""
+    try:
+        said = json.loads(assertion["client_data"].decode("utf-8"), object_pairs_hook=once)
+    except (ValueError, RecursionError):
+        raise Refused("what the browser said to the key is not JSON, or says something twice") from None
+    require(isinstance(said, dict), "what the browser said to the key is no object")
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+    found = (said.get("type"), said.get("challenge"))
+    require(found == ("webauthn.get", challenge), "an assertion is over another text")
+    framed = said.get("crossOrigin", False) is not False or "topOrigin" in said
+    require(not framed, "an assertion was made inside another page")
+    key = base64.urlsafe_b64encode(assertion["credential_id"]).rstrip(b"=").decode()
+    return f"{key} on {said.get('origin')}"
+
+
+def once(pairs):
+    """A JSON object that says nothing twice."""
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("twice")
+    return value
+
+
+def check_mandate(used, text):
+    """Refuses a mandate that does not permit this withdrawal; returns its fields, and whose assertion stands behind it."""
+    lines = [line for line in used["text"].split("\n") if not line.startswith("destination: ")]
+    destinations = [line.partition(": ")[2] for line in used["text"].split("\n") if line.startswith("destination: ")]
+    mandate = read_text("\n".join(lines), "holdfast-mandate/v1")
+    for field in ("exchange", "account", "asset", "network"):
+        require(mandate[field] == text[field], f"a mandate is for another {field}")
+    require(f"{text['address']} {text['memo']}" in destinations, "a mandate does not name the address")
+    try:
+        enough = decimal.Decimal(text["amount"]) <= decimal.Decimal(mandate["amount-max"])
+    except decimal.InvalidOperation:
+        raise Refused("an amount is none") from None
+    require(enough, "a mandate permits less at once")
+    require(hashlib.sha256(used["key"]).hexdigest() == mandate["key"], "a mandate is for another API key")
+    return mandate, check_asserted(used["assertion"], used["text"])
+
+
 def names(signers):
     return ", ".join(signers) or "nobody"
 
@@ -201,6 +269,12 @@ def verify(data, keys, operators, at):
             found = tuple(act[name] for name in ("exchange", "act", "target", "detail"))
             require(found == wanted, f"an approval of {text['withdrawal']} is of something else")
             said.append(f"    approved by {names(signers)} until {act['not-after']}")
+        if payment["assertion"]:
+            said.append(f"    asserted by {check_asserted(payment['assertion'], payment['intent'])}")
+        if payment["mandate"]:
+            mandate, asserted = check_mandate(payment["mandate"], text)
+            said.append("    under {mandate} of API key {api-key}, until {not-after}".format_map(mandate))
+            said.append(f"      asserted by {asserted}; by a request of dialect {payment['mandate']['request']['dialect']}")
     if release["transfer"]:
         text, signers = read_act(release["transfer"], "holdfast-transfer/v1", operators)
         for field in ("exchange", "network", "wallet"):

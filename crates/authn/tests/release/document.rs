@@ -4,10 +4,15 @@ use std::fs;
 use std::path::Path;
 
 use holdfast_authn::print_operator_key;
-use holdfast_authn::release::{Kind, Receipt, Release, SignedAct, Spends, key_id, open, seal, verify_act};
+use holdfast_authn::release::{
+    Basis, Enrolment, Kind, Receipt, Release, Removal, SignedAct, Spends, key_id, open, seal, verify_act,
+};
 use holdfast_values::{OperatorText, WithdrawalText};
 
-use crate::samples::{hex, name, operator_key, receipt, receipt_key, release, release_key, spends};
+use crate::samples::{
+    assertion, enrolments, hex, name, operator_key, receipt, receipt_key, release, release_key,
+    release_with_words, removal, spends,
+};
 
 /// Indented, 48 bytes a line.
 fn block(bytes: &[u8]) -> String {
@@ -40,16 +45,38 @@ fn examples() -> String {
     out += &indented(&release.payments[0].intent);
     out += "\nThe operators' text:\n\n";
     out += &indented(&approval.text);
+    let [first, rotation, _] = enrolments();
+    let words = release_with_words();
     for (kind, what, payload, key) in [
         (Kind::Release, "release", release.to_bytes(), release_key()),
         (Kind::Receipt, "receipt for it", receipt().to_bytes(), receipt_key()),
         (Kind::Spends, "statement of spends after it", spends().to_bytes(), receipt_key()),
+        (Kind::Enrolment, "enrolment of the customer's first key", first.to_bytes(), release_key()),
+        (Kind::Enrolment, "enrolment of another, on that one's word", rotation.to_bytes(), release_key()),
+        (Kind::Removal, "removal of the first", removal().to_bytes(), release_key()),
+        (Kind::Release, "release with what customers' keys said", words.to_bytes(), release_key()),
     ] {
         let sealed = seal(kind, &payload, &key);
         let (before, signature) = sealed.split_at(sealed.len() - 64);
         let behind = before.strip_suffix(&[0x58, 64]).unwrap();
         let before = behind.strip_suffix(payload.as_slice()).unwrap();
         let prefix = &before[17..];
+        if kind == Kind::Enrolment
+            && let Basis::Rotation { text, .. } = &rotation.basis
+            && payload == rotation.to_bytes()
+        {
+            out += "\nThe text that the first key asserts, to bring in another:\n\n";
+            out += &indented(text);
+        }
+        if payload == words.to_bytes() {
+            let [one, other] = &words.payments[..] else { panic!() };
+            let data = String::from_utf8(assertion(7, &one.intent).client_data_json).unwrap();
+            out += "\nThe same release with its owner's assertion, and a second withdrawal of the same under a mandate. What the \
+                    browser said to the key, for the first:\n\n";
+            out += &indented(&data);
+            out += "\nThe mandate:\n\n";
+            out += &indented(&other.mandate.as_ref().unwrap().text);
+        }
         out += &format!("\nThe {what}. Payload, {} bytes:\n\n{}", payload.len(), block(&payload));
         out +=
             &format!("\nEnvelope: these bytes, the payload, `5840` and the signature:\n\n{}", block(before));
@@ -95,4 +122,11 @@ fn the_documented_examples_open_and_parse() {
     assert_eq!(Receipt::parse(&open(Kind::Receipt, &bytes, &signer).unwrap().0), Ok(receipt()));
     let bytes = seal(Kind::Spends, &spends().to_bytes(), &receipt_key());
     assert_eq!(Spends::parse(&open(Kind::Spends, &bytes, &signer).unwrap().0), Ok(spends()));
+    for enrolment in enrolments() {
+        let bytes = seal(Kind::Enrolment, &enrolment.to_bytes(), &release_key());
+        let (payload, _) = open(Kind::Enrolment, &bytes, &holdfast).unwrap();
+        assert_eq!(Enrolment::parse(&payload), Ok(enrolment));
+    }
+    let bytes = seal(Kind::Removal, &removal().to_bytes(), &release_key());
+    assert_eq!(Removal::parse(&open(Kind::Removal, &bytes, &holdfast).unwrap().0), Ok(removal()));
 }

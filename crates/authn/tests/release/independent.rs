@@ -9,7 +9,7 @@ use holdfast_authn::print_operator_key;
 use holdfast_authn::release::{Kind, Release, seal};
 use holdfast_values::{Network, Timestamp};
 
-use crate::samples::{name, operator_key, release, release_key, sign};
+use crate::samples::{assertion, name, operator_key, release, release_key, release_with_words, sign};
 
 /// A folder that goes with the test.
 struct Scratch(PathBuf);
@@ -95,7 +95,9 @@ fn the_independent_verifier_says_what_a_release_permits() {
     )];
     let transfer = scratch.put("transfer", &sealed(&transfer));
 
-    let (code, said) = run(&python, &["--at", "2026-11-22T12:00:00Z"], &[plain.clone(), transfer]);
+    let words = scratch.put("words", &sealed(&release_with_words()));
+
+    let (code, said) = run(&python, &["--at", "2026-11-22T12:00:00Z"], &[plain.clone(), transfer, words]);
     assert_eq!(code, Some(0), "{said}");
     for line in [
         "release rl_01jddqw790000g40r40m30e209 of harbor.example: signer harbor-hot may sign",
@@ -104,6 +106,9 @@ fn the_independent_verifier_says_what_a_release_permits() {
         "  pays wd_01jddqv700000g40r40m30e209 of ac_4821: 0.75000000 BTC to \
          bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4, memo -",
         "    approved by alice, bob until 2026-11-22T13:30:00Z",
+        "    asserted by wcHBwcHBwcHBwcHBwcHBwQ on https://approve.harbor.example",
+        "    under md_00000000000000000000000005 of API key maker-1, until 2026-12-22T00:00:00Z",
+        "      asserted by wcHBwcHBwcHBwcHBwcHBwQ on https://approve.harbor.example; by a request of dialect binance",
         "  from 2026-11-22T12:00:00Z until 2026-11-22T12:00:00.000001Z, in simulated time",
         "  is transfer tr_00000000000000000000000001 (consolidation): - BTC to -",
         "    fee 0.00050000 at most, until 2026-11-29T12:00:00Z, signed by bob",
@@ -160,6 +165,53 @@ fn the_independent_verifier_refuses_what_is_signed_but_wrong() {
         }),
     );
     wrong("more than 1000", changed(&|r| r.payments = vec![r.payments[0].clone(); 1001]));
+    let words = |change: &dyn Fn(&mut Release)| {
+        let mut release = release_with_words();
+        change(&mut release);
+        sealed(&release)
+    };
+    fn mandate(release: &mut Release) -> &mut holdfast_authn::release::MandateUse {
+        release.payments[1].mandate.as_mut().unwrap()
+    }
+    wrong(
+        "an assertion is over another text",
+        words(&|r| {
+            r.payments[1].assertion = r.payments[0].assertion.take();
+        }),
+    );
+    let spoken = |from: &'static str, to: &'static str| {
+        words(&move |r| {
+            let by = r.payments[0].assertion.as_mut().unwrap();
+            let said = String::from_utf8(by.client_data_json.clone()).unwrap();
+            by.client_data_json = said.replace(from, to).into_bytes();
+        })
+    };
+    wrong("an assertion is over another text", spoken("webauthn.get", "webauthn.create"));
+    wrong("inside another page", spoken("\"crossOrigin\":false", "\"crossOrigin\":true"));
+    wrong(
+        "inside another page",
+        spoken("\"crossOrigin\":false", "\"topOrigin\":\"https://app.harbor.example\""),
+    );
+    wrong("says something twice", spoken("\"crossOrigin\"", "\"type\""));
+    wrong("is not JSON", spoken("{", ""));
+    wrong("for another account", words(&|r| mandate(r).text = mandate(r).text.replace("ac_4821", "ac_1")));
+    wrong("permits less at once", words(&|r| mandate(r).text = mandate(r).text.replace("0.75", "0.74")));
+    wrong(
+        "does not name the address",
+        words(&|r| mandate(r).text = mandate(r).text.replace("kv8f3t4", "kv8f3t5")),
+    );
+    wrong("for another API key", words(&|r| mandate(r).key[20] ^= 1));
+    wrong(
+        "an assertion is over another text",
+        words(&|r| {
+            let over = assertion(8, &r.payments[0].intent);
+            mandate(r).assertion = over;
+        }),
+    );
+    wrong("1 to 1023 bytes", words(&|r| mandate(r).assertion.credential_id.clear()));
+    wrong("0 to 65536 bytes", words(&|r| mandate(r).request.body = vec![0; 65_537]));
+    wrong("longer than 32 bytes", words(&|r| mandate(r).request.dialect = "a".repeat(33)));
+    wrong("more than 100", words(&|r| mandate(r).request.headers = vec![Default::default(); 101]));
     let spliced = |old: &[u8], new: &[u8]| {
         let at = payload.windows(old.len()).position(|window| window == old).unwrap();
         let spliced = [&payload[..at], new, &payload[at + old.len()..]].concat();

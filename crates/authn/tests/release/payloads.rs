@@ -1,16 +1,24 @@
 //! Payloads: what is written is read, and nothing else.
 
 use holdfast_authn::release::acts::SIGNATURES_MAX;
+use holdfast_authn::release::evidence::{
+    AUTHENTICATOR_DATA_BYTES_MAX, BODY_BYTES_MAX, CLIENT_DATA_BYTES_MAX, CREDENTIAL_ID_BYTES_MAX,
+    PUBLIC_KEY_BYTES_MAX, SIGNATURE_BYTES_MAX,
+};
 use holdfast_authn::release::payload::{APPROVALS_MAX, EPOCHS_MAX, PAYMENTS_MAX};
 use holdfast_authn::release::receipt::CONFLICT_KEYS_MAX;
 use holdfast_authn::release::spends::TRANSACTIONS_MAX;
-use holdfast_authn::release::{Outcome, PayloadError, Receipt, Release, Spends};
+use holdfast_authn::release::{Enrolment, Outcome, PayloadError, Receipt, Release, Removal, Spends};
+use holdfast_authn::request::{HEADERS_MAX, PART_BYTES_MAX};
 use holdfast_values::{Timestamp, WithdrawalId};
 use minicbor::data::Type;
 use minicbor::{Decoder, Encoder};
 use proptest::prelude::*;
 
-use crate::samples::{any_receipt, any_release, any_spends, receipt, release, spends};
+use crate::samples::{
+    any_enrolment, any_receipt, any_release, any_spends, enrolments, receipt, release, release_with_words,
+    removal, spends,
+};
 
 fn release_code(bytes: &[u8]) -> &'static str {
     Release::parse(bytes).unwrap_err().code()
@@ -143,6 +151,14 @@ fn refuses_changed_maps(bytes: &[u8], maps: usize, parse: fn(&[u8]) -> Option<Pa
 #[test]
 fn maps_with_missing_unknown_repeated_or_oddly_written_keys_are_refused() {
     refuses_changed_maps(&release().to_bytes(), 5, |bytes| Release::parse(bytes).err());
+    // The payments with an assertion, and with a mandate, its assertion, its request and one header.
+    let words = release_with_words().to_bytes();
+    refuses_changed_maps(&words, 11, |bytes| Release::parse(bytes).err());
+    let [first, rotation, recovery] = enrolments();
+    for (enrolment, maps) in [(first, 2), (rotation, 4), (recovery, 5)] {
+        refuses_changed_maps(&enrolment.to_bytes(), maps, |bytes| Enrolment::parse(bytes).err());
+    }
+    refuses_changed_maps(&removal().to_bytes(), 1, |bytes| Removal::parse(bytes).err());
     refuses_changed_maps(&receipt().to_bytes(), 3, |bytes| Receipt::parse(bytes).err());
     refuses_changed_maps(&spends().to_bytes(), 3, |bytes| Spends::parse(bytes).err());
     let mut voided = receipt();
@@ -254,6 +270,40 @@ fn limits_hold_exactly() {
         );
         assert_eq!(accepted(&|r| r.payments[0].approvals[0].text = "a".repeat(4096 + over)), expected);
 
+        let words = |change: &dyn Fn(&mut Release)| {
+            let mut release = release_with_words();
+            change(&mut release);
+            assert_eq!(Release::parse(&release.to_bytes()).is_ok(), expected);
+        };
+        let bytes = |most: usize| vec![7; most + over];
+        words(&|r| r.payments[0].assertion.as_mut().unwrap().credential_id = bytes(CREDENTIAL_ID_BYTES_MAX));
+        words(&|r| r.payments[0].assertion.as_mut().unwrap().client_data_json = bytes(CLIENT_DATA_BYTES_MAX));
+        words(&|r| {
+            r.payments[0].assertion.as_mut().unwrap().authenticator_data = bytes(AUTHENTICATOR_DATA_BYTES_MAX)
+        });
+        words(&|r| r.payments[0].assertion.as_mut().unwrap().signature = bytes(SIGNATURE_BYTES_MAX));
+        words(&|r| r.payments[1].mandate.as_mut().unwrap().text = "a".repeat(4096 + over));
+        words(&|r| r.payments[1].mandate.as_mut().unwrap().key = bytes(PUBLIC_KEY_BYTES_MAX));
+        words(&|r| {
+            r.payments[1].mandate.as_mut().unwrap().request.dialect = "a".repeat(32 + over);
+        });
+        words(&|r| r.payments[1].mandate.as_mut().unwrap().request.path = "a".repeat(256 + over));
+        words(&|r| r.payments[1].mandate.as_mut().unwrap().request.query = bytes(PART_BYTES_MAX));
+        words(&|r| r.payments[1].mandate.as_mut().unwrap().request.body = bytes(BODY_BYTES_MAX));
+        words(&|r| {
+            let headers = &mut r.payments[1].mandate.as_mut().unwrap().request.headers;
+            *headers = vec![headers[0].clone(); HEADERS_MAX + over];
+        });
+        words(&|r| {
+            r.payments[1].mandate.as_mut().unwrap().request.headers[0].1 = "a".repeat(8192 + over);
+        });
+        let mut removed = removal();
+        removed.credential_id = bytes(CREDENTIAL_ID_BYTES_MAX);
+        assert_eq!(Removal::parse(&removed.to_bytes()).is_ok(), expected);
+        let [mut enrolment, ..] = enrolments();
+        enrolment.public_key = bytes(PUBLIC_KEY_BYTES_MAX);
+        assert_eq!(Enrolment::parse(&enrolment.to_bytes()).is_ok(), expected);
+
         let mut full = receipt();
         if let Outcome::Authorised { conflict_keys, withdrawals, .. } = &mut full.what {
             *conflict_keys = vec![conflict_keys[0]; CONFLICT_KEYS_MAX + over];
@@ -274,6 +324,13 @@ fn limits_hold_exactly() {
     assert!(whole.to_bytes().len() > 8 << 20);
     assert_eq!(release_code(&whole.to_bytes()), "release_too_large");
 
+    let mut nothing = removal();
+    nothing.credential_id.clear();
+    assert_eq!(Removal::parse(&nothing.to_bytes()).unwrap_err().code(), "removal_malformed");
+    let mut nobody = release_with_words();
+    nobody.payments[0].assertion.as_mut().unwrap().signature.clear();
+    assert_eq!(release_code(&nobody.to_bytes()), "release_malformed");
+
     let mut late = release();
     late.expires = Timestamp(1 << 63);
     assert_eq!(release_code(&late.to_bytes()), "release_malformed");
@@ -282,9 +339,9 @@ fn limits_hold_exactly() {
 /// A length that is not there costs nothing and is refused.
 #[test]
 fn lengths_are_not_believed() {
-    let payments = [0x0f, 0x81, 0xa2];
+    let payments = [0x0f, 0x81, 0xa4];
     for length in [&[0x99, 0x03, 0xe8][..], &[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]] {
-        let bytes = with(&payments, &[&[0x0f], length, &[0xa2]].concat());
+        let bytes = with(&payments, &[&[0x0f], length, &[0xa4]].concat());
         assert!(Release::parse(&bytes).is_err());
     }
     let text = with(b"\x67bitcoin", &[0x7b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
@@ -305,6 +362,11 @@ fn every_truncation_is_refused_and_every_flipped_bit_changes_the_meaning() {
         }
     }
     check(&release(), &release().to_bytes(), Release::parse);
+    check(&release_with_words(), &release_with_words().to_bytes(), Release::parse);
+    for enrolment in enrolments() {
+        check(&enrolment, &enrolment.to_bytes(), Enrolment::parse);
+    }
+    check(&removal(), &removal().to_bytes(), Removal::parse);
     check(&receipt(), &receipt().to_bytes(), Receipt::parse);
     check(&spends(), &spends().to_bytes(), Spends::parse);
 }
@@ -323,6 +385,11 @@ proptest! {
     }
 
     #[test]
+    fn enrolments_come_back(enrolment in any_enrolment()) {
+        prop_assert_eq!(Enrolment::parse(&enrolment.to_bytes()), Ok(enrolment));
+    }
+
+    #[test]
     fn statements_come_back(spends in any_spends()) {
         prop_assert_eq!(Spends::parse(&spends.to_bytes()), Ok(spends));
     }
@@ -333,7 +400,10 @@ proptest! {
         at in any::<prop::sample::Index>(),
         cut in 0usize..8,
     ) {
-        for sample in [release().to_bytes(), receipt().to_bytes(), spends().to_bytes(), Vec::new()] {
+        let samples = [release().to_bytes(), receipt().to_bytes(), spends().to_bytes(), Vec::new()];
+        let words = enrolments().map(|enrolment| enrolment.to_bytes());
+        let words = words.into_iter().chain([removal().to_bytes(), release_with_words().to_bytes()]);
+        for sample in samples.into_iter().chain(words) {
             let at = at.index(sample.len() + 1);
             let end = (at + cut).min(sample.len());
             let spliced = [&sample[..at], &bytes, &sample[end..]].concat();
@@ -344,6 +414,12 @@ proptest! {
                 prop_assert_eq!(parsed.to_bytes(), spliced.clone());
             }
             if let Ok(parsed) = Spends::parse(&spliced) {
+                prop_assert_eq!(parsed.to_bytes(), spliced.clone());
+            }
+            if let Ok(parsed) = Enrolment::parse(&spliced) {
+                prop_assert_eq!(parsed.to_bytes(), spliced.clone());
+            }
+            if let Ok(parsed) = Removal::parse(&spliced) {
                 prop_assert_eq!(parsed.to_bytes(), spliced);
             }
         }

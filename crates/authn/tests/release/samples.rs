@@ -1,8 +1,9 @@
 //! The example of `docs/release-format.md`, and any other release, receipt and statement.
 
+use holdfast_authn::encoding::to_base64url;
 use holdfast_authn::release::{
-    OperatorSignature, Outcome, Payment, Receipt, Release, SignedAct, SigningKey, Spend, Spends,
-    SpentTransaction, SpentTransfer,
+    Basis, BoundAssertion, Enrolment, MandateUse, OperatorSignature, Outcome, Payment, Receipt, Release,
+    Removal, SignedAct, SignedHttpRequest, SigningKey, Spend, Spends, SpentTransaction, SpentTransfer,
 };
 use holdfast_values::texts::{ExchangeName, Nonce, Window};
 use holdfast_values::{
@@ -11,6 +12,7 @@ use holdfast_values::{
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
@@ -45,7 +47,7 @@ pub(crate) fn sign(text: &str, operators: &[&str]) -> SignedAct {
                 "bob" => [0x22; 32],
                 _ => [0x44; 32],
             };
-            let pair = ring::signature::Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
+            let pair = Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
             let signature = pair.sign(&digest).as_ref().try_into().unwrap();
             OperatorSignature { operator: name(operator), signature }
         })
@@ -120,6 +122,156 @@ pub(crate) fn release() -> Release {
         }],
         transfer: None,
         epochs: Vec::new(),
+    }
+}
+
+fn text_lines(lines: &[&str]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// A customer's security key; the first one is of the seed of 32 times `55`.
+fn security_key(seed: u8) -> Ed25519KeyPair {
+    Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap()
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    TextDigest::of(bytes).0
+}
+
+/// What the key asserts of a text.
+pub(crate) fn assertion(counter: u8, text: &str) -> BoundAssertion {
+    let challenge = to_base64url(&sha256(text.as_bytes()));
+    let client_data_json = format!(
+        "{{\"type\":\"webauthn.get\",\"challenge\":\"{challenge}\",\"origin\":\"https://approve.harbor.example\",\
+         \"crossOrigin\":false}}"
+    )
+    .into_bytes();
+    let authenticator_data = [&sha256(b"approve.harbor.example")[..], &[0x05, 0, 0, 0, counter]].concat();
+    let signed = [&authenticator_data[..], &sha256(&client_data_json)].concat();
+    BoundAssertion {
+        credential_id: vec![0xc1; 16],
+        client_data_json,
+        authenticator_data,
+        signature: security_key(0x55).sign(&signed).as_ref().to_vec(),
+    }
+}
+
+/// A security key's public half.
+fn public_key(seed: u8) -> Vec<u8> {
+    [&[0xa4, 1, 1, 3, 0x27, 0x20, 6, 0x21, 0x58, 32][..], security_key(seed).public_key().as_ref()].concat()
+}
+
+/// The public half of the API key, of the seed of 32 times `66`.
+fn api_key() -> Vec<u8> {
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[0x66; 32]).unwrap();
+    [&[0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0][..], pair.public_key().as_ref()].concat()
+}
+
+/// A mandate, and a request under it.
+pub(crate) fn mandate() -> MandateUse {
+    let text = text_lines(&[
+        "holdfast-mandate/v1",
+        "exchange: harbor.example",
+        "account: ac_4821",
+        "mandate: md_00000000000000000000000005",
+        "api-key: maker-1",
+        &format!("key: {}", TextDigest::of(&api_key())),
+        "asset: BTC",
+        "network: bitcoin",
+        "destination: bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4 -",
+        "amount-max: 0.75000000",
+        "day-max: 2.00000000",
+        "not-before: 2026-11-22T00:00:00Z",
+        "not-after: 2026-12-22T00:00:00Z",
+        "nonce: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    ]);
+    MandateUse {
+        assertion: assertion(8, &text),
+        text,
+        key: api_key(),
+        request: SignedHttpRequest {
+            dialect: "binance".to_owned(),
+            method: "POST".to_owned(),
+            path: "/sapi/v1/capital/withdraw/apply".to_owned(),
+            query: b"coin=BTC".to_vec(),
+            body: vec![],
+            headers: vec![("X-MBX-APIKEY".to_owned(), "maker-1".to_owned())],
+        },
+    }
+}
+
+/// The release with everything that customers say: an assertion for the one withdrawal, a mandate for another.
+pub(crate) fn release_with_words() -> Release {
+    let mut release = release();
+    let mut other = release.payments[0].clone();
+    other.approvals.clear();
+    other.intent = other.intent.replace("wd_01jddqv700000g40r40m30e209", "wd_01jddqv700000g40r40m30e20a");
+    other.mandate = Some(mandate());
+    release.payments[0].assertion = Some(assertion(7, &release.payments[0].intent));
+    release.payments.push(other);
+    release
+}
+
+/// Enrolments on the word of nobody, of another key, of operators.
+pub(crate) fn enrolments() -> [Enrolment; 3] {
+    let first = Enrolment {
+        exchange: exchange(),
+        sequence: 48_000,
+        at: at("2026-11-22T10:00:00Z"),
+        account: "ac_4821".parse().unwrap(),
+        credential_id: vec![0xc1; 16],
+        public_key: public_key(0x55),
+        legacy_u2f: false,
+        master: false,
+        basis: Basis::First,
+    };
+    let text = text_lines(&[
+        "holdfast-change/v1",
+        "exchange: harbor.example",
+        "account: ac_4821",
+        "change: add_credential",
+        &format!("target: credential:{}", TextDigest::of(&[0xc2; 16])),
+        &format!("detail: key={}", TextDigest::of(&public_key(0x56))),
+        "not-after: 2026-11-22T11:00:00Z",
+        "nonce: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    ]);
+    let credential_id = vec![0xc2; 16];
+    let rotation = Enrolment {
+        credential_id: credential_id.clone(),
+        public_key: public_key(0x56),
+        basis: Basis::Rotation { by: assertion(9, &text), text },
+        ..first.clone()
+    };
+    let act = OperatorText {
+        exchange: exchange(),
+        act: "recover_account".parse().unwrap(),
+        target: "ac_4821".parse().unwrap(),
+        detail: format!(
+            "credential={} key={}",
+            TextDigest::of(&credential_id),
+            TextDigest::of(&public_key(0x56))
+        )
+        .parse()
+        .unwrap(),
+        payload: None,
+        window: Window::new("2026-11-22T09:30:00Z".parse().unwrap(), "2026-11-22T11:30:00Z".parse().unwrap())
+            .unwrap(),
+        nonce: Nonce([0x5b; 32]),
+    };
+    let recovery = Enrolment {
+        basis: Basis::Recovery { act: sign(&act.to_string(), &["alice", "bob"]) },
+        ..rotation.clone()
+    };
+    [first, rotation, recovery]
+}
+
+/// The removal of the credential of [`enrolments`].
+pub(crate) fn removal() -> Removal {
+    Removal {
+        exchange: exchange(),
+        sequence: 48_300,
+        account: "ac_4821".parse().unwrap(),
+        credential_id: vec![0xc1; 16],
     }
 }
 
@@ -207,6 +359,61 @@ fn any_act() -> impl Strategy<Value = SignedAct> {
     (any_text(), vec(signature, 0..4)).prop_map(|(text, signatures)| SignedAct { text, signatures })
 }
 
+fn some_bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
+    vec(any::<u8>(), 1..most)
+}
+
+fn any_assertion() -> impl Strategy<Value = BoundAssertion> {
+    (some_bytes(40), some_bytes(300), some_bytes(100), some_bytes(300)).prop_map(
+        |(credential_id, client_data_json, authenticator_data, signature)| BoundAssertion {
+            credential_id,
+            client_data_json,
+            authenticator_data,
+            signature,
+        },
+    )
+}
+
+fn any_mandate() -> impl Strategy<Value = MandateUse> {
+    let headers = vec(("[A-Za-z-]{1,20}", "[ -~]{0,60}"), 0..4);
+    let parts = (vec(any::<u8>(), 0..300), vec(any::<u8>(), 0..300));
+    let request = ("[a-z0-9]{1,12}", "[A-Z]{3,6}", "/[a-z/]{0,30}", parts, headers).prop_map(
+        |(dialect, method, path, (query, body), headers)| SignedHttpRequest {
+            dialect,
+            method,
+            path,
+            query,
+            body,
+            headers,
+        },
+    );
+    (any_text(), any_assertion(), some_bytes(100), request)
+        .prop_map(|(text, assertion, key, request)| MandateUse { text, assertion, key, request })
+}
+
+pub(crate) fn any_enrolment() -> impl Strategy<Value = Enrolment> {
+    let basis = prop_oneof![
+        Just(Basis::First),
+        (any_text(), any_assertion()).prop_map(|(text, by)| Basis::Rotation { text, by }),
+        any_act().prop_map(|act| Basis::Recovery { act }),
+    ];
+    let marks = (any::<bool>(), any::<bool>());
+    (any_integer(), any_time(), "[A-Za-z0-9_-]{1,64}", some_bytes(1_024), some_bytes(2_049), marks, basis)
+        .prop_map(|(sequence, at, account, credential_id, public_key, (legacy_u2f, master), basis)| {
+            Enrolment {
+                exchange: exchange(),
+                sequence,
+                at,
+                account: account.parse().unwrap(),
+                credential_id,
+                public_key,
+                legacy_u2f,
+                master,
+                basis,
+            }
+        })
+}
+
 fn any_conflict_key() -> impl Strategy<Value = ConflictKey> {
     prop_oneof![
         (any::<[u8; 32]>(), any::<u32>()).prop_map(|(txid, vout)| ConflictKey::Outpoint { txid, vout }),
@@ -216,8 +423,11 @@ fn any_conflict_key() -> impl Strategy<Value = ConflictKey> {
 }
 
 pub(crate) fn any_release() -> impl Strategy<Value = Release> {
+    let words = (proptest::option::of(any_assertion()), proptest::option::of(any_mandate()));
     let payment =
-        (any_text(), vec(any_act(), 0..3)).prop_map(|(intent, approvals)| Payment { intent, approvals, assertion: None, mandate: None });
+        (any_text(), vec(any_act(), 0..3), words).prop_map(|(intent, approvals, (assertion, mandate))| {
+            Payment { intent, approvals, assertion, mandate }
+        });
     (
         (any::<u128>(), any_name(), any_integer(), any_integer(), any::<[u8; 32]>(), any::<[u8; 32]>()),
         (any::<bool>(), any_time(), any_time(), any_network(), any_name(), any::<[u8; 32]>(), any_integer()),
