@@ -93,9 +93,10 @@ impl Pkcs11Uri {
         }
         let pin = needed(pin, "pin-source")?;
         let pin = match pin.split_once(':') {
-            Some(("file", path)) if path.starts_with('/') => PinSource::File(
-                path.strip_prefix("//").map_or_else(|| path.into(), |path| format!("/{path}").into()),
-            ),
+            // With an empty authority or without one; one that names a host is none of ours.
+            Some(("file", path)) if path.strip_prefix("//").unwrap_or(path).starts_with('/') => {
+                PinSource::File(path.strip_prefix("//").unwrap_or(path).into())
+            }
             Some(("env", name)) if !name.is_empty() => PinSource::Environment(name.to_owned()),
             _ => return Err(invalid("pin-source must be file:/PATH or env:NAME".into())),
         };
@@ -203,6 +204,7 @@ mod tests {
             ("/m.so", "m.so"),
             ("pin-source=file:/p", "pin-value=1234"),
             ("file:/p", "file:p"),
+            ("file:/p", "file://host/p"),
             ("file:/p", "|cat"),
             ("file:/p", "env:"),
             ("&pin-source=file:/p", ""),
