@@ -140,7 +140,7 @@ mod tests {
         let (_, hash) = said(TEXT.as_bytes(), true, false);
         assert!(output.contains(hash.trim_end()) && hash.len() == 65);
         let (_, json) = said(TEXT.as_bytes(), false, true);
-        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let json: Value = serde_json::from_str(&json).unwrap();
         assert_eq!(
             (json["fields"]["act"].as_str(), json["sha256"].as_str()),
             (Some("resume"), Some(hash.trim_end()))

@@ -51,6 +51,7 @@ impl World {
                 token_hash: [7; 32],
                 scopes: TokenScopes::READ,
             },
+            rules: None,
         }));
         let world = Self { dir, skew: Arc::new(AtomicI64::new(0)) };
         let (state, at) = (State::new(), crate::clock::wall_now());

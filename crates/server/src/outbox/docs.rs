@@ -9,8 +9,11 @@ use holdfast_decision::command::{
 };
 use holdfast_decision::configuration::{Class, Configuration};
 use holdfast_decision::event::{
-    AccountIndex, Alarm, Decision, Event, Factors, RecoveredTransaction, SpendRecovered, Standing, Status,
-    TierIndex, TransactionReleased, WalletIndex,
+    AccountIndex, Alarm, Approval, Decision, Event, Factors, RecoveredTransaction, SpendRecovered, Standing,
+    Status, TierIndex, TransactionReleased, WalletIndex,
+};
+use holdfast_decision::protection::{
+    ApprovalFlags, Basis, Change, CredentialUse, KeyCohort, NewCredential, Place, SessionFacts,
 };
 use holdfast_decision::reason::Reason;
 use holdfast_policy::Factor;
@@ -223,6 +226,60 @@ fn samples() -> Vec<Decoded> {
         ),
         (Command::Tick, Event::ApiKeyRevoked { account, key }),
         (Command::Tick, Event::SecurityChanged { account, kind: SecurityChange::Password }),
+        (
+            Command::Tick,
+            Event::ProtectionChanged {
+                account,
+                change: Box::new(Change::AddCredential(Box::new(NewCredential {
+                    credential: key,
+                    id: Digest([0x1d; 32]),
+                    key: Digest([0x5e; 32]),
+                    legacy_u2f: false,
+                    used_for: CredentialUse::Approve,
+                    counter: 0,
+                    flags: ApprovalFlags::USER_VERIFIED,
+                    sealed: Vec::new(),
+                }))),
+                basis: Some(Basis::First),
+                approval: None,
+            },
+        ),
+        (Command::Tick, Event::UnlockBegun { account }),
+        (
+            Command::Tick,
+            Event::SessionSeen {
+                account,
+                facts: SessionFacts {
+                    device: Some(key),
+                    place: Some(Place { country: *b"MT", asn: 64_500 }),
+                    ..SessionFacts::default()
+                },
+                credential: None,
+                new_device: true,
+                new_place: true,
+            },
+        ),
+        (Command::Tick, Event::ApiKeyWoke { account, key, idle_days: 45 }),
+        (
+            Command::Tick,
+            Event::AccountRecovered {
+                account,
+                credential: key,
+                approval: Box::new(Approval { text: String::new(), signatures: Vec::new() }),
+            },
+        ),
+        (
+            Command::RevokeApiKeys { cohort: Box::default(), by: desk.clone() },
+            Event::ApiKeysRevoked {
+                cohort: Box::new(KeyCohort { asn: Some(64_500), ..KeyCohort::default() }),
+                count: 12,
+            },
+        ),
+        (Command::Tick, Event::IntentLapsed { withdrawal: ID }),
+        (
+            Command::Tick,
+            Event::IntentRenewed { withdrawal: ID, nonce: [0; 32], not_after: AT.plus(7 * time::DAY) },
+        ),
         (halt.clone(), Event::AccountFrozen(account)),
         (Command::Tick, Event::AccountUnfrozen(account)),
         (Command::Tick, Event::TierSet { account, tier: TierIndex(0) }),

@@ -10,6 +10,7 @@
 mod commands;
 mod fixture;
 mod payments;
+mod protection;
 mod record;
 mod releases;
 mod replay;

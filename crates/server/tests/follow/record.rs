@@ -22,6 +22,7 @@ use holdfast_values::{
 use serde_json::Value;
 
 use crate::payments::chains;
+use crate::protection;
 use crate::world::{self, START, World, account, name};
 
 const ID: WithdrawalId = WithdrawalId(7);
@@ -128,6 +129,9 @@ fn commands() -> Vec<Command> {
             confirmations: 3,
         })),
     ]
+    .into_iter()
+    .chain(protection::commands())
+    .collect()
 }
 
 /// Commands and acts that one variant says in several ways.
@@ -196,7 +200,7 @@ fn proposed() -> ProposeTransaction {
     }
 }
 
-fn approval() -> Approval {
+pub(crate) fn approval() -> Approval {
     Approval {
         text: "a text\n".to_owned(),
         signatures: vec![OperatorSignature { operator: world::operator("alice"), signature: [5; 64] }],
@@ -389,6 +393,9 @@ fn events() -> Vec<Event> {
         Event::EpochBegun { epoch: 2, signer: name("harbor-hot"), counter: 40 },
         Event::SpendRecovered(Box::new(recovered())),
     ]
+    .into_iter()
+    .chain(protection::events())
+    .collect()
 }
 
 fn names() -> Seen {
@@ -421,7 +428,7 @@ fn lines(values: impl Iterator<Item = Value>) -> String {
 #[test]
 fn every_command_has_its_json() {
     let names = names();
-    let all = commands().into_iter().chain(further_commands());
+    let all = commands().into_iter().chain(further_commands()).chain(protection::further_commands());
     let text = lines(all.map(|command| command_json(&command, &names)));
     assert!(!text.contains("sealed bytes"), "sealed blobs are told by their length alone");
     insta::assert_snapshot!("commands", text);
@@ -430,7 +437,7 @@ fn every_command_has_its_json() {
 #[test]
 fn every_event_has_its_json() {
     let names = names();
-    let all = events().into_iter().chain(further_events());
+    let all = events().into_iter().chain(further_events()).chain(protection::further_events());
     insta::assert_snapshot!("events", lines(all.map(|event| event_json(&event, &names))));
 }
 
