@@ -42,6 +42,8 @@ pub const OPERATORS: [(&str, [u8; 32]); 3] =
     [("alice", [0xa0; 32]), ("bob", [0xb0; 32]), ("carol", [0xc0; 32])];
 /// The API secret of the house's one customer.
 pub const API_SECRET: &[u8] = b"a secret of sixty-four letters that stands in no book, 64 or more";
+/// The passphrase of that secret, where a dialect has one.
+pub const API_PASSPHRASE: &str = "open sesame";
 
 /// The domain of the page where the house's customers approve.
 pub const APPROVE_RP_ID: &str = "approve.harbor.example";

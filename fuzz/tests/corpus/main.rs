@@ -10,6 +10,7 @@
 )]
 
 mod damage;
+mod dialects;
 mod keys;
 mod money;
 mod seeds;

@@ -8,7 +8,7 @@ use holdfast_policy::Program;
 use holdfast_values::Timestamp;
 use minicbor::{Decode, Encode};
 
-use crate::{keys, money, words};
+use crate::{dialects, keys, money, words};
 
 /// Bytes that a target begins with.
 pub(crate) struct Seed {
@@ -48,7 +48,7 @@ pub(crate) fn of(target: &str) -> Vec<Seed> {
         "address" => words::addresses(),
         "pins" => words::pins(),
         "wire" => words::frames(),
-        "request" => words::requests(),
+        "request" => words::requests().into_iter().chain(dialects::requests()).collect(),
         "assertion" => keys::assertions(),
         "registration" => keys::registrations(),
         "state" => states(),
