@@ -7,7 +7,7 @@ use crate::account::{ADDRESSES_MAX, ALLOWLIST_MAX, API_KEYS_MAX};
 use crate::acts::Digest;
 use crate::command::{Command, ImportedAccount, Initialise, Price, RequestWithdrawal, Scopes};
 use crate::event::{AccountIndex, Event, Events, Factors, Lane, Status, WithdrawalRequested};
-use crate::judge::{Subject, judge, settings_locked};
+use crate::judge::{Subject, judge};
 use crate::protection::ApiKeySpec;
 use crate::reason::{Cause, Reason, Refusal, Severity};
 use crate::refuse::{Answer, Refused, check_policy, known_scope};
@@ -98,7 +98,7 @@ fn dispatch(state: &State, at: Timestamp, command: &Command, out: &mut Events) -
             if let Some(account) = state.account_at(index)
                 && account.address(destination).is_none()
             {
-                if settings_locked(state, at, account) {
+                if state.settings_locked(at, account) {
                     return Err(Refusal::SettingsLocked.into());
                 }
                 if account.addresses.len() >= ADDRESSES_MAX {

@@ -234,7 +234,7 @@ fn ladder(state: &State, at: Timestamp, subject: &Subject<'_>) -> Option<Reason>
         return Some(reason);
     }
     let is_known = subject.account.address(&subject.fingerprint).is_some();
-    if !subject.is_open && !is_known && settings_locked(state, at, subject.account) {
+    if !subject.is_open && !is_known && state.settings_locked(at, subject.account) {
         let observed = "settings locked, destination new";
         return Some(Reason::new(Cause::SettingsLocked, Severity::Deny, observed, "in the address book"));
     }
@@ -354,10 +354,14 @@ pub(crate) fn is_aged(state: &State, at: Timestamp, account: &Account, destinati
     })
 }
 
-/// Whether the account's settings are locked: its lock's time has not run since its owner asked to unlock.
-pub(crate) fn settings_locked(state: &State, at: Timestamp, account: &Account) -> bool {
-    let lock = account.protection.as_ref().and_then(|protection| protection.lock);
-    lock.is_some_and(|lock| lock.unlocking_since.is_none_or(|since| state.steady.age(since, at) < lock.wait))
+impl State {
+    /// Whether an account's settings are locked: its lock's time has not run since its owner asked to unlock.
+    pub fn settings_locked(&self, at: Timestamp, account: &Account) -> bool {
+        let lock = account.protection.as_ref().and_then(|protection| protection.lock);
+        lock.is_some_and(|lock| {
+            lock.unlocking_since.is_none_or(|since| self.steady.age(since, at) < lock.wait)
+        })
+    }
 }
 
 /// The class whose buckets it spends: the best word that somebody has given for it.
@@ -444,7 +448,7 @@ fn protection_facts(state: &State, at: Timestamp, subject: &Subject<'_>, facts: 
     facts.set_bool(Fact::ApprovalUserVerified, verified);
     facts.set_bool(Fact::ApprovalMandate, subject.mandate.is_some());
     facts.set_bool(Fact::AccountHasCredential, state.has_counting(at, account, CredentialUse::Approve));
-    facts.set_bool(Fact::AccountSettingsLocked, settings_locked(state, at, account));
+    facts.set_bool(Fact::AccountSettingsLocked, state.settings_locked(at, account));
 
     // As of the request: a guest's device does not become the owner's while the withdrawal waits.
     let then = subject.requested_at;

@@ -10,7 +10,6 @@ use crate::approve::{check_credential, digest_of};
 use crate::codes::spend;
 use crate::command::{Scopes, SecurityChange};
 use crate::event::{AccountIndex, Event, Events};
-use crate::judge::settings_locked;
 use crate::keys::widens;
 use crate::protection::{
     ApiKeySpec, ApprovedText, Basis, CREDENTIALS_MAX, Change, ChangeProtection, Credential, CredentialUse,
@@ -75,7 +74,7 @@ fn need(state: &State, at: Timestamp, account: &Account, change: &Change) -> Res
     }
     let is_about_lock =
         matches!(change, Change::LockSettings { .. } | Change::UnlockSettings | Change::BeginRecovery);
-    if settings_locked(state, at, account) && !tightens && !is_about_lock {
+    if state.settings_locked(at, account) && !tightens && !is_about_lock {
         return Err(Refusal::SettingsLocked);
     }
     let protection = account.protection.as_deref();
@@ -252,8 +251,7 @@ fn check(state: &State, at: Timestamp, index: AccountIndex, account: &Account, c
             if !(1..=LOCK_DAYS_MAX).contains(days) {
                 return invalid(format!("settings are locked for 1 to {LOCK_DAYS_MAX} days, not {days}"));
             }
-            let lock =
-                protection.and_then(|known| known.lock).filter(|_| settings_locked(state, at, account));
+            let lock = protection.and_then(|known| known.lock).filter(|_| state.settings_locked(at, account));
             if lock.is_some_and(|lock| wait_of(*days) < lock.wait) {
                 return Err(Refusal::SettingsLocked.into());
             }
@@ -262,7 +260,7 @@ fn check(state: &State, at: Timestamp, index: AccountIndex, account: &Account, c
             }
         }
         Change::UnlockSettings => {
-            if !settings_locked(state, at, account) {
+            if !state.settings_locked(at, account) {
                 return nothing();
             }
         }
@@ -364,7 +362,7 @@ pub(crate) fn check_plain_api_key(
 ) -> Answer {
     check_api_key(state, index, account, spec)?;
     // A freeze never stood in the way of this: it stops the key as well as everything else.
-    if settings_locked(state, at, account) {
+    if state.settings_locked(at, account) {
         return Err(Refusal::SettingsLocked.into());
     }
     let is_more = account.api_key(&spec.key).is_none_or(|known| widens(known, spec));

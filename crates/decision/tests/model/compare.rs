@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_decision::command::{Command, RequestWithdrawal};
-use holdfast_decision::event::{self, AssetIndex, Event, WalletIndex};
+use holdfast_decision::event::{self, AccountIndex, AssetIndex, Event, WalletIndex};
 use holdfast_decision::weigh::{self, Weighed};
 use holdfast_decision::{Cause, Class, State, next_deadline};
 use holdfast_policy::{Fact, Factor, Value};
-use holdfast_values::{Network, Timestamp, UsdCents, WithdrawalId};
+use holdfast_values::{Network, Timestamp, UsdCents, WithdrawalId, time};
 
 use crate::play::{Play, Run, is_journaled};
 use crate::random::{Announce, seeds};
-use crate::reference::{Answer, Counts, Model, ModelTransaction, Outcome, Row, Stage, Standing, Told, Whose};
+use crate::reference::{
+    Answer, Counts, Model, ModelTransaction, Outcome, Row, Shown, Stage, Standing, Told, Whose,
+};
 use crate::world::{SIGNERS, name};
 
 /// What the core's explanations say of windows, on the State before a decision.
@@ -79,6 +81,7 @@ fn answer(events: &[Event]) -> Answer {
             }
             Event::WithdrawalCancelled { withdrawal } => outcomes.push(plain(*withdrawal, "cancelled")),
             Event::WithdrawalExpired { withdrawal } => outcomes.push(plain(*withdrawal, "expired")),
+            Event::IntentLapsed { withdrawal } => outcomes.push(plain(*withdrawal, "lapsed")),
             Event::WithdrawalMoved { withdrawal, status, .. } => {
                 outcomes.push(plain(*withdrawal, status.name()));
             }
@@ -104,6 +107,34 @@ fn standings(state: &State) -> Vec<Standing> {
         operators: open.operators,
     };
     state.withdrawals().map(standing).collect()
+}
+
+/// Whose word counts, as both see it; by account.
+fn words(state: &State, at: Timestamp) -> Vec<Shown> {
+    let all = (0..).map_while(|place| state.account_at(AccountIndex(place)));
+    let shown = |account: &holdfast_decision::account::Account| {
+        let protection = account.protection.as_deref().cloned().unwrap_or_default();
+        let credentials = protection.credentials.iter().map(|known| {
+            let counts = state.credential_counts(at, known, known.used_for);
+            (known.credential, known.counter, known.is_removed, known.is_pending, counts)
+        });
+        let live = protection
+            .mandates
+            .iter()
+            .filter(|known| !known.is_revoked && at.since(known.terms.not_after) <= time::DAY);
+        Shown {
+            credentials: credentials.collect(),
+            mandates: live.map(|known| known.terms.mandate).collect(),
+            codes: protection
+                .codes
+                .map_or((0, 0, false), |codes| (codes.revision, codes.last_step, !codes.is_removed)),
+            recovery_codes: protection.recovery_codes.map_or((0, 0), |codes| (codes.revision, codes.left)),
+            is_locked: state.settings_locked(at, account),
+            recovering: protection.recovery.map(|recovery| recovery.begun_at),
+            keys: account.api_keys.iter().map(|key| (key.key, key.revision, key.is_revoked)).collect(),
+        }
+    };
+    all.map(shown).collect()
 }
 
 /// What was released, as both see it; in order of digests.
@@ -198,6 +229,7 @@ impl Pair {
         own.sort_by_key(|one| one.digest);
         assert_eq!(transactions(state), own, "{before}");
         assert_eq!(state.epoch(), self.model.epoch, "{before}");
+        assert_eq!(words(state, at), self.model.shown(at), "{before}");
         for signer in SIGNERS.map(name) {
             let own = self.model.counters.get(&signer).copied().unwrap_or(0);
             assert_eq!(state.receipts_seen(&signer), own, "{before}");

@@ -12,20 +12,26 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod approvals;
 mod arrivals;
+mod codes;
 mod coins;
 mod compare;
 mod epochs;
 mod golden;
 mod harbor;
+mod keys;
 mod ladder;
 mod lifecycle;
 mod moves;
+mod owner;
 mod play;
 mod properties;
 mod random;
 mod reference;
 mod releases;
+mod sessions;
 mod standings;
 mod totality;
+mod words;
 mod world;

@@ -89,7 +89,7 @@ pub(crate) fn is_journaled(events: &[Event]) -> bool {
 /// The accounts that random traffic speaks of; those before [`OLD`] have history.
 pub(crate) const ACCOUNTS: u64 = 14;
 pub(crate) const OLD: usize = 4;
-const PLACES: [(&str, Network, u128); 4] = [
+pub(crate) const PLACES: [(&str, Network, u128); 4] = [
     ("BTC", Network::Bitcoin, 100_000_000),
     ("ETH", Network::Ethereum, 10u128.pow(18)),
     ("USDX", Network::Ethereum, 1_000_000),
@@ -140,6 +140,7 @@ impl Play {
             let tier = name(if self.is_run || number % 2 == 0 { "full" } else { "basic" });
             commands.push(Command::OpenAccount { account: account(number), tier });
         }
+        commands.extend(self.first_words());
         commands
     }
 
@@ -178,7 +179,7 @@ impl Play {
         if ids.is_empty() { self.open(state) } else { self.random.pick(&ids) }
     }
 
-    fn owner(&mut self, state: &State, id: WithdrawalId) -> holdfast_values::AccountId {
+    pub(crate) fn owner(&mut self, state: &State, id: WithdrawalId) -> holdfast_values::AccountId {
         let owner = state.withdrawal(id).and_then(|open| state.account_id(open.request.account));
         match owner {
             Some(owner) if !self.random.one_in(10) => owner.clone(),
@@ -192,12 +193,13 @@ impl Play {
     }
 
     pub(crate) fn next(&mut self, state: &State, now: Timestamp) -> Command {
-        let what = match self.random.below(1_350) {
+        let what = match self.random.below(1_600) {
             what @ 0..980 if self.is_run => what % 800,
             what => what,
         };
         match what {
-            1_000.. => self.move_coins(state, now),
+            1_350.. => self.speak(state, now),
+            1_000..1_350 => self.move_coins(state, now),
             580..620 if self.is_run => usual_prices(),
             0..430 => Command::RequestWithdrawal(Box::new(self.request(state, now))),
             430..480 => {
@@ -343,7 +345,7 @@ impl Play {
         };
         let seen = self.last.as_ref().and_then(|last| match &last.evidence {
             Evidence::ApiRequest(evidence) => Some(evidence.request),
-            Evidence::Session { .. } => None,
+            Evidence::Session { .. } | Evidence::Device { .. } => None,
         });
         let replayed = seen.filter(|_| self.random.one_in(3));
         ApiEvidence {

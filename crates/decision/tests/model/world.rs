@@ -3,6 +3,7 @@
 //! Sizes and refills are such that shares come out whole: what the model computes with fractions, the core must meet to
 //! the unit.
 
+use holdfast_decision::RULES_LATEST;
 use holdfast_decision::acts::Act;
 use holdfast_decision::command::{
     Command, Evidence, Idempotency, ImportedAccount, ImportedAddress, ImportedApiKey, ImportedWithdrawal,
@@ -10,8 +11,8 @@ use holdfast_decision::command::{
     TokenScopes, TokenSpec,
 };
 use holdfast_decision::configuration::{
-    AssetConfiguration, BucketSpec, BucketSpecs, Configuration, Parameters, SignerConfiguration,
-    TierConfiguration, WalletChain, WalletConfiguration, WalletSource,
+    AssetConfiguration, BucketSpec, BucketSpecs, Configuration, Parameters, Parties, Party,
+    SignerConfiguration, TierConfiguration, WalletChain, WalletConfiguration, WalletSource,
 };
 use holdfast_policy::expr::{Arithmetic, Comparison, Expr};
 use holdfast_policy::facts::{Action, Enumeration, Fact};
@@ -137,6 +138,8 @@ pub(crate) fn configuration() -> Configuration {
             price_stale_after: 2 * time::HOUR,
             account_share_permille: 200,
             small_account_age: 10 * time::DAY,
+            credential_ageing: Some(time::HOUR),
+            recovery_wait: Some(2 * time::HOUR),
             ..Parameters::default()
         },
         signers: Some(
@@ -148,6 +151,20 @@ pub(crate) fn configuration() -> Configuration {
                 })
                 .collect(),
         ),
+        parties: Some(Box::new(parties())),
+    }
+}
+
+/// Where customers approve, and where they sign in.
+pub(crate) fn parties() -> Parties {
+    let party = |rp_id: &str, origin: &str| Party {
+        rp_id: rp_id.to_owned(),
+        origins: vec![origin.to_owned()],
+        app_id: None,
+    };
+    Parties {
+        approve: party("approve.harbor.example", "https://approve.harbor.example"),
+        login: Some(party("harbor.example", "https://app.harbor.example")),
     }
 }
 
@@ -299,6 +316,7 @@ pub(crate) fn initialise(configuration: Configuration, policy: PolicySource) -> 
         configuration,
         policy,
         token: TokenSpec { client: name("first"), token_hash: [7; 32], scopes: TokenScopes::READ },
+        rules: Some(RULES_LATEST),
     }))
 }
 

@@ -13,11 +13,11 @@ use holdfast_decision::command::{
     TokenScopes, TokenSpec,
 };
 use holdfast_decision::configuration::{
-    AssetConfiguration, BucketSpec, BucketSpecs, Configuration, Parameters, TierConfiguration,
-    WalletConfiguration,
+    AssetConfiguration, BucketSpec, BucketSpecs, Configuration, Parameters, Parties, Party,
+    TierConfiguration, WalletConfiguration,
 };
 use holdfast_decision::event::{Event, Events};
-use holdfast_decision::{State, decide, fold, next_deadline};
+use holdfast_decision::{RULES_LATEST, State, decide, fold, next_deadline};
 use holdfast_values::{
     AccountId, Amount, AssetNetwork, AssetSpec, Destination, Fingerprint, Name, Network, Timestamp, UsdCents,
     WithdrawalId, time,
@@ -94,6 +94,20 @@ pub(crate) fn configuration() -> Configuration {
         overall: buckets(6_000_000_000),
         parameters: Parameters::default(),
         signers: None,
+        parties: Some(Box::new(parties())),
+    }
+}
+
+/// Where customers approve, and where they sign in.
+pub(crate) fn parties() -> Parties {
+    let party = |rp_id: &str, origin: &str| Party {
+        rp_id: rp_id.to_owned(),
+        origins: vec![origin.to_owned()],
+        app_id: None,
+    };
+    Parties {
+        approve: party("approve.harbor.example", "https://approve.harbor.example"),
+        login: Some(party("harbor.example", "https://app.harbor.example")),
     }
 }
 
@@ -127,6 +141,7 @@ pub(crate) fn initialise(policy: PolicySource) -> Command {
             token_hash: [7; 32],
             scopes: TokenScopes::READ.with(TokenScopes::HALT),
         },
+        rules: Some(RULES_LATEST),
     }))
 }
 

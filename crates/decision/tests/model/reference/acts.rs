@@ -98,6 +98,9 @@ impl Model {
                 return Ok(vec![self.decide_again(at, sequence, which, told)]);
             }
             Act::BeginEpoch(start) => return self.begin_epoch(at, start),
+            Act::RecoverAccount { account, credential, key } => {
+                self.recover_account(at, account, (*credential, *key))?;
+            }
             Act::UnfreezeAccount(id) => {
                 let account = self.account(id)?;
                 if !self.accounts[account].is_frozen {
@@ -165,9 +168,10 @@ impl Model {
                 self.wake_all(at);
             }
             Act::ActivateRules(version) => {
-                if *version != 1 {
+                if ![1, 2].contains(version) {
                     return Err("rules_unknown");
                 }
+                self.rules = *version;
             }
         }
         Ok(Vec::new())

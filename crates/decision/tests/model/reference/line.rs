@@ -60,6 +60,7 @@ impl Model {
             withdrawal.next_check = later.chain([withdrawal.not_after]).min().unwrap();
         }
         let account = withdrawal.account;
+        self.key_decided(which, status == "denied");
         if first_value && status != "denied" {
             self.entered(at, account);
         }
@@ -216,8 +217,9 @@ impl Model {
         let (Some(due), Due { check, lane }) = (due, self.due()) else { return Vec::new() };
         match (check, lane) {
             (Some((when, which)), _) if when == due => {
-                if self.withdrawals[which].not_after <= at {
-                    vec![self.close_plainly(at, which, "expired")]
+                let withdrawal = &self.withdrawals[which];
+                if withdrawal.is_lapsed || withdrawal.not_after <= at {
+                    vec![self.past_its_time(at, which)]
                 } else {
                     vec![self.decide_again(at, sequence, which, told)]
                 }

@@ -11,6 +11,7 @@ mod line;
 mod policy;
 mod release;
 mod rules;
+mod word;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,11 +19,15 @@ use holdfast_decision::acts::Digest;
 use holdfast_decision::command::{Command, Evidence, ImportedAccount, RequestWithdrawal, Scope};
 use holdfast_decision::event::Lane;
 use holdfast_decision::{Class, Configuration};
-use holdfast_values::{AccountId, AssetSymbol, Fingerprint, Name, Network, Timestamp, WithdrawalId};
+use holdfast_values::{
+    AccountId, AssetSymbol, Fingerprint, MandateId, Name, Network, Timestamp, WithdrawalId,
+};
 
 pub(crate) use chain::{ModelTransaction, Stage};
 pub(crate) use policy::{Counts, Row};
 pub(crate) use rules::Whose;
+pub(crate) use word::Shown;
+use word::{Fenced, Word};
 
 /// What a command led to, as far as it is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +84,7 @@ pub(crate) struct ModelAccount {
     history: Vec<(Timestamp, u64)>,
     /// More than 64 entries were in its window at once: from then on it may over-count.
     is_inexact: bool,
+    word: Word,
 }
 
 #[derive(Clone, Debug)]
@@ -86,9 +92,12 @@ struct ModelKey {
     key: Fingerprint,
     revision: u32,
     put_at: Timestamp,
+    scopes: u8,
     may_withdraw: bool,
     is_revoked: bool,
     ips: Vec<Fingerprint>,
+    /// What else bounds it, and what is known of its use, if anything is.
+    fenced: Option<Fenced>,
 }
 
 /// A withdrawal, open or long closed.
@@ -115,6 +124,12 @@ pub(crate) struct ModelWithdrawal {
     request: RequestWithdrawal,
     /// What may pay it, once something was released.
     paying: Option<Paying>,
+    /// The credential that approved its text.
+    bound: Option<Fingerprint>,
+    mandate: Option<MandateId>,
+    /// How often its text's time has passed, and whether it waits for another.
+    lapses: u8,
+    is_lapsed: bool,
 }
 
 /// What may pay a withdrawal, and the class that gets its value back if nothing does.
@@ -208,6 +223,7 @@ pub(crate) struct Model {
     /// Whose coins a transaction that nobody released spent, where, and its id.
     strangers: BTreeSet<(usize, Network, [u8; 32])>,
     lost_payments: Vec<LostPayment>,
+    rules: u32,
 }
 
 const DAY: u64 = 24 * 3_600 * 1_000_000;
@@ -256,6 +272,7 @@ impl Model {
             transactions: Vec::new(),
             strangers: BTreeSet::new(),
             lost_payments: Vec::new(),
+            rules: 1,
         }
     }
 
@@ -290,6 +307,7 @@ impl Model {
                 let operators = first.operators.iter();
                 self.operators = operators.map(|one| (one.name.clone(), one.public_key, at, true)).collect();
                 self.tokens.push((first.token.client.clone(), first.token.token_hash));
+                self.rules = first.rules.unwrap_or(1);
             }
             Command::Start => self.lost.push((self.time, at)),
             Command::Tick => return Ok(Answer::Done(self.tick(at, sequence, told))),
@@ -323,7 +341,7 @@ impl Model {
                 self.look_again(at, |withdrawal| withdrawal.account == account);
             }
             Command::PutApiKey { account, key, scopes, ip_allowlist } => {
-                self.put_key(at, account, *key, scopes.0 & 4 != 0, ip_allowlist)?;
+                self.put_key(at, account, *key, scopes.0, ip_allowlist)?;
             }
             Command::RevokeApiKey { account, key } => {
                 let account = self.account(account)?;
@@ -336,6 +354,10 @@ impl Model {
             }
             Command::AddAddress { account, destination } => {
                 let account = self.account(account)?;
+                let is_known = self.accounts[account].book.iter().any(|entry| entry.0 == *destination);
+                if !is_known && self.is_locked(at, account) {
+                    return Err("settings_locked");
+                }
                 self.record(at, account, *destination);
             }
             Command::RemoveAddress { account, destination } => {
@@ -390,6 +412,7 @@ impl Model {
                 if self.withdrawals[which].is_released() {
                     return Err("already_released");
                 }
+                self.key_decided(which, true);
                 let mut outcome = self.close_plainly(at, which, "denied");
                 outcome.reasons = vec!["denied_by_staff".to_owned()];
                 return Ok(Answer::Done(vec![outcome]));
@@ -403,6 +426,17 @@ impl Model {
             Command::ProposeTransaction(proposed) => return self.propose(at, sequence, proposed, told),
             Command::RecordReceipt(receipt) => return self.receipt(at, receipt),
             Command::RecordObservation(seen) => return self.observe(at, seen),
+            Command::ApproveIntent { account, withdrawal, approval } => {
+                return self.approve_intent(at, sequence, (account, *withdrawal), approval, told);
+            }
+            Command::RenewIntent { account, withdrawal, nonce } => {
+                return self.renew_intent(at, sequence, (account, *withdrawal), *nonce, told);
+            }
+            Command::ChangeProtection(asked) => return self.change(at, asked),
+            Command::PresentCode(shown) => return self.present(at, sequence, shown, told),
+            Command::RecordSession(session) => self.session(at, session)?,
+            Command::RevokeApiKeys { cohort, .. } => self.revoke_cohort(at, cohort)?,
+            Command::RecordKeyUse { keys } => self.key_use(at, keys),
         }
         Ok(Answer::Done(Vec::new()))
     }
@@ -464,7 +498,13 @@ impl Model {
             next_check: at,
             request: request.clone(),
             paying: None,
+            bound: None,
+            mandate: None,
+            lapses: 0,
+            is_lapsed: false,
         });
+        let mandate = self.mandate_for(at, account, request);
+        self.withdrawals[which].mandate = mandate;
         let verdict = self.judge(at, which, told.of_request(request));
         self.idempotency.push((key, request.idempotency.body, at, sequence));
         if let Evidence::ApiRequest(evidence) = &request.evidence {
@@ -472,6 +512,10 @@ impl Model {
         }
         if usd_cents.is_some() {
             self.entered(at, account);
+        }
+        self.key_asked(at, which);
+        if let Some(mandate) = mandate.filter(|_| !verdict.deny) {
+            self.used(at, account, mandate, units);
         }
         let knows = self.accounts[account].book.iter().any(|entry| entry.0 == request.fingerprint);
         if !knows && !verdict.deny {
@@ -491,7 +535,7 @@ impl Model {
         at: Timestamp,
         account: &AccountId,
         key: Fingerprint,
-        may_withdraw: bool,
+        scopes: u8,
         ips: &[Fingerprint],
     ) -> Result<(), &'static str> {
         let account = self.account(account)?;
@@ -500,25 +544,31 @@ impl Model {
         if foreign {
             return Err("api_key_foreign");
         }
+        let may_withdraw = scopes & 4 != 0;
         if may_withdraw && ips.is_empty() {
             return Err("ip_allowlist_required");
         }
         if ips.len() > 32 {
             return Err("too_many");
         }
+        if self.accounts[account].keys.iter().any(|known| known.key == key && known.is_revoked) {
+            return Err("api_key_revoked");
+        }
+        self.may_put_plainly(at, account, (key, scopes, ips))?;
         let keys = &mut self.accounts[account].keys;
-        let new = |revision| ModelKey {
+        let new = |revision, fenced| ModelKey {
             key,
             revision,
             put_at: at,
+            scopes,
             may_withdraw,
             is_revoked: false,
             ips: ips.to_vec(),
+            fenced,
         };
         match keys.iter_mut().find(|known| known.key == key) {
-            Some(known) if known.is_revoked => return Err("api_key_revoked"),
-            Some(known) => *known = new(known.revision + 1),
-            None => keys.push(new(1)),
+            Some(known) => *known = new(known.revision + 1, known.fenced.clone()),
+            None => keys.push(new(1, None)),
         }
         Ok(())
     }
@@ -546,6 +596,8 @@ impl Model {
                     key: key.key,
                     revision: 1,
                     put_at: key.created_at,
+                    scopes: key.scopes.0,
+                    fenced: None,
                     may_withdraw: key.scopes.0 & 4 != 0,
                     is_revoked: false,
                     ips: key.ip_allowlist.clone(),
@@ -629,6 +681,7 @@ impl Model {
         for withdrawal in &mut self.withdrawals {
             let waits = OPEN.contains(&withdrawal.status)
                 && withdrawal.status != "held"
+                && !withdrawal.is_lapsed
                 && withdrawal.next_check > at;
             if waits && is_meant(withdrawal) {
                 withdrawal.next_check = at;
@@ -663,7 +716,7 @@ impl Model {
 }
 
 impl ModelAccount {
-    const fn new(id: AccountId, opened_at: Timestamp, tier: usize) -> Self {
+    fn new(id: AccountId, opened_at: Timestamp, tier: usize) -> Self {
         Self {
             id,
             opened_at,
@@ -675,6 +728,7 @@ impl ModelAccount {
             book: Vec::new(),
             history: Vec::new(),
             is_inexact: false,
+            word: Word::default(),
         }
     }
 }

@@ -71,7 +71,7 @@ impl Model {
     pub(super) fn judge(&self, at: Timestamp, which: usize, told: Option<Counts>) -> Verdict {
         let withdrawal = &self.withdrawals[which];
         let approved = self.is_approved(which);
-        let class = if approved {
+        let class = if approved || self.is_vouched(at, which) {
             Class::Bound
         } else if self.is_aged(withdrawal.account, withdrawal.place, at) {
             Class::Aged
@@ -125,6 +125,10 @@ impl Model {
             return Some((code, true));
         }
         let book = &self.accounts[withdrawal.account].book;
+        let is_new = book.iter().all(|entry| entry.0 != withdrawal.place);
+        if !withdrawal.is_open() && is_new && self.is_locked(at, withdrawal.account) {
+            return Some(("settings_locked", true));
+        }
         if withdrawal.is_open() && book.len() < 256 && book.iter().all(|entry| entry.0 != withdrawal.place) {
             return Some(("destination_removed", false));
         }
@@ -149,14 +153,29 @@ impl Model {
         let early = evidence.signed_at.since(at) > SECOND;
         let seen = self.requests.iter().any(|row| row.0 == evidence.request && row.1 >= at);
         let fresh = !withdrawal.is_open();
+        let fenced = key.fenced.as_ref();
+        let expired = fenced.and_then(|fenced| fenced.expires_at).is_some_and(|end| at >= end);
+        let sign = fenced.map(|fenced| fenced.last_used.map_or(key.put_at, |used| used.max(key.put_at)));
+        let idle = key.ips.is_empty() && sign.is_some_and(|sign| self.age(sign, at) >= 14 * DAY);
+        let places = fenced.and_then(|fenced| fenced.places.as_ref());
+        let elsewhere = places.is_some_and(|places| !places.contains(&withdrawal.place));
+        let over = fenced.and_then(|fenced| Some((fenced, fenced.limit?))).is_some_and(|(fenced, limit)| {
+            let recent = fenced.spent.iter().filter(|spent| at.since(spent.0) < DAY);
+            let sum = recent.map(|spent| spent.1).fold(0u64, u64::saturating_add);
+            self.value_of(which, at).is_none_or(|value| sum.saturating_add(value) > limit)
+        });
         [
             (key.is_revoked, "api_key_revoked"),
+            (fresh && expired, "api_key_expired"),
+            (fresh && idle, "api_key_idle"),
             (key.revision != evidence.revision, "api_key_revision"),
             (!key.may_withdraw, "api_key_scope"),
             (!key.ips.contains(&evidence.ip), "api_ip_not_allowed"),
             (fresh && (late || early), "api_timestamp"),
             (fresh && seen, "api_replayed"),
             (fresh && evidence.differs != 0, "api_mismatch"),
+            (fresh && elsewhere, "api_destination_not_allowed"),
+            (fresh && over, "api_key_over_limit"),
         ]
         .into_iter()
         .find_map(|(applies, code)| applies.then_some(code))
@@ -206,11 +225,14 @@ impl Model {
         let booked = self.booked(withdrawal.account, withdrawal.place);
         let known = booked.is_some_and(|(since, _)| !withdrawal.is_open() || since < withdrawal.requested_at);
         let (code, key) = match &withdrawal.evidence {
-            Evidence::Session { one_time_code } => (*one_time_code || withdrawal.code_shown, None),
+            Evidence::Session { one_time_code } | Evidence::Device { one_time_code, .. } => {
+                ((*one_time_code && withdrawal.lapses == 0) || withdrawal.code_shown, None)
+            }
             Evidence::ApiRequest(evidence) => {
                 (withdrawal.code_shown, account.keys.iter().find(|key| key.key == evidence.key))
             }
         };
+        let vouched = self.is_vouched(at, which);
         let key_hours = key.map(|key| self.age(key.put_at, at) / HOUR);
         let cooling =
             account.security_change.is_some_and(|since| self.age(since, at) < parameters.cooling_off);
@@ -225,7 +247,7 @@ impl Model {
             (and(unvouched, amount.map(|a| a >= 100_000)), Asks::Dwell(10 * MINUTE), dwell),
             (and(unvouched, amount.map(|a| a < 100_000)), Asks::Dwell(MINUTE), dwell),
             (Some(!known && !code), Asks::Code, "new_destination"),
-            (amount.map(|a| a > 3_000_000), Asks::Key, "large_amount"),
+            (amount.map(|a| a > 3_000_000 && !vouched), Asks::Key, "large_amount"),
             (Some(cooling), Asks::Hold, "recent_security_change"),
             (over(1, day), Asks::Deny, "over_daily_limit"),
             (over(2, month), Asks::Hold, "over_monthly_limit"),

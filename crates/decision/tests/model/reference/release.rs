@@ -194,7 +194,7 @@ impl Model {
                 continue;
             }
             let Some(verdict) = verdict else {
-                outcomes.push(self.close_plainly(at, which, "expired"));
+                outcomes.push(self.past_its_time(at, which));
                 drops.push((id, "decided_again"));
                 continue;
             };
