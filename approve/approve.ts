@@ -65,7 +65,17 @@ const CHANGES = new Map<string, [title: string, meaning: string]>([
   ["unfreeze", ["End the freeze of your account", "Money can leave the account again."]],
   ["stop_recovery", ["Stop the recovery of your account", "Somebody says that you lost your keys. You say that you did not."]],
 ]);
+// What the parts of a change's line “detail” are called.
+const PARTS = new Map([
+  ["scopes", "It may"], ["from", "Used from"], ["to", "Withdraws to"], ["usd-24h", "In 24 hours, at most (US dollars)"],
+  ["until", "Until"], ["key", "Fingerprint of the key"], ["count", "How many"], ["days", "Days"], ["api-key", "API key"],
+  ["credential", "Fingerprint of the security key"],
+]);
 const ADDS_KEY = new Set(["add_credential", "add_master_credential", "add_login_credential"]);
+
+// What stands first on the screen; from the empty name on, what is folded away.
+const WEIGHTS = ["address", "memo", "destination", "network", "amount-max", "day-max", "fee-max", "api-key", "account",
+  "not-before", "not-after", "", "key", "target", "detail", "exchange", "change", "withdrawal", "mandate", "nonce"];
 
 // ---- What the exchange may answer. All of it is looked at before it is used. ----
 
@@ -135,7 +145,7 @@ function together(shown: Shown): string {
 
 /** A field's value, so that people can compare it: addresses in groups, zeros at the end of amounts in grey. */
 function readable(field: Field, text: string): HTMLElement {
-  if (["address", "destination", "key", "target"].includes(field.name) && text.length > 12) {
+  if (["address", "destination", "key"].includes(field.name)) {
     const groups = text.match(/ -$|[^ ]{1,4}| +/g) ?? [];
     return element("span", "exact", ...groups.map((group) => element("span", "group", group)));
   }
@@ -163,6 +173,7 @@ function show(parsed: Parsed, minted: Minted | null): Shown {
     places.set(index, made);
     return made;
   };
+  const weight = (at: number) => WEIGHTS.indexOf(parsed.fields[at]![0].name);
   const index = (name: string) => parsed.fields.findIndex(([field]) => field.name === name);
   const first: Node[] = [];
   if (parsed.kind === "holdfast-withdrawal/v1") {
@@ -188,14 +199,21 @@ function show(parsed: Parsed, minted: Minted | null): Shown {
   }
   const rows = element("dl", "rows");
   const more = element("dl", "rows small");
-  parsed.fields.forEach(([field, text], at) => {
+  if (parsed.kind === "holdfast-change/v1") {
+    for (const part of [value(parsed, "target"), ...value(parsed, "detail").split(" ")].filter((part) => part !== "-")) {
+      const [, name = "", rest = part] = /^([a-z0-9-]+)[:=](.*)$/.exec(part) ?? [];
+      rows.append(element("dt", "", PARTS.get(name) ?? name), element("dd", "exact", rest.replaceAll(",", ", ")));
+    }
+  }
+  const order = parsed.fields.map((_, at) => at).sort((a, b) => weight(a) - weight(b));
+  order.forEach((at) => {
+    const [field, text] = parsed.fields[at]!;
     if (places.has(at)) return;
-    const minor = ["exchange", "withdrawal", "mandate", "nonce", "change"].includes(field.name);
     const entry = element("dd", "", shownAt(at));
     if (field.name === "memo" && text === "-") entry.append(element("span", "aside", "none"));
     if (field.form === DECIMAL) entry.append(" ", element("span", "", value(parsed, "asset")));
     if (field.form === TIME) entry.append(element("span", "aside", inWords(text)));
-    (minor ? more : rows).append(element("dt", "", field.label), entry);
+    (weight(at) > WEIGHTS.indexOf("") ? more : rows).append(element("dt", "", field.label), entry);
   });
   what.append(...first, rows, element("details", "", element("summary", "", "Everything else that your key signs"), more));
   return { kind: parsed.kind, places: parsed.fields.map(([field], at) => [field.name, places.get(at)!]) };
@@ -237,7 +255,8 @@ async function exchange(path: string, body: object): Promise<Record<string, unkn
 
 function keys(list: unknown): Key[] {
   if (!Array.isArray(list) || list.length > 64) refuse("The exchange sent something that does not read.");
-  return list.map((key) => ({ id: String(key?.id), transports: Array.isArray(key?.transports) ? key.transports.map(String) : [] }));
+  const strings = (some: unknown) => (Array.isArray(some) ? some.map(String) : []);
+  return list.map((key) => ({ id: String(key?.id), transports: strings(key?.transports) }));
 }
 
 function descriptors(list: Key[]): PublicKeyCredentialDescriptor[] {
@@ -333,6 +352,7 @@ async function attempt(work: () => void | Promise<void>): Promise<void> {
     if (!(error instanceof Refusal)) console.error(error);
     place("status").textContent = "";
     place("trouble").textContent = explain(error);
+    if (place("act").childElementCount === 0) place("title").textContent = "This cannot be approved";
   }
 }
 
@@ -361,7 +381,7 @@ function offer(answer: Record<string, unknown>, made: Minted | null): void {
   if (ask.allow.length === 0) refuse("No security key is registered for this account, so nothing can be approved.");
   place("status").textContent = "";
   const shown = show(parse(ask.text), made);
-  buttons("Approve with your security key", () => approve(ask, shown));
+  buttons("Approve with your key", () => approve(ask, shown));
 }
 
 function offerRegistration(answer: Record<string, unknown>): void {
