@@ -1,7 +1,7 @@
 //! Releases, receipts and statements of spends: envelope, payloads, the document that describes them, and the
 //! verifier in another language.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may fail")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests may fail")]
 
 mod acts;
 mod document;

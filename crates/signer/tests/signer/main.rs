@@ -11,6 +11,7 @@
 
 mod approvals;
 mod buckets;
+mod caps;
 mod documents;
 mod enrolments;
 mod evm;
@@ -20,6 +21,7 @@ mod keys;
 mod mandates;
 mod payments;
 mod process;
+mod process_keys;
 mod releases;
 mod root;
 mod store;

@@ -18,10 +18,10 @@ use crate::exchange::{BTC, CUSTOMER, EVM_CUSTOMER, Exchange, OTHER, USDT, evm, t
 const PROGRAM: &str = env!("CARGO_BIN_EXE_holdfast-signer");
 
 /// A signer that serves, and dies with its test.
-struct Served(Child);
+pub(crate) struct Served(Child);
 
 impl Served {
-    fn start(exchange: &Exchange) -> Self {
+    pub(crate) fn start(exchange: &Exchange) -> Self {
         // By the real clock, which the program goes by.
         exchange.set_clock((holdfast_signer::system_clock())());
         let child = Command::new(PROGRAM)
@@ -42,12 +42,16 @@ impl Served {
         served
     }
 
-    fn kill(mut self) {
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    pub(crate) fn kill(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
 
-    fn terminate(mut self) -> Option<i32> {
+    pub(crate) fn terminate(mut self) -> Option<i32> {
         Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap();
         self.0.wait().unwrap().code()
     }
@@ -60,15 +64,15 @@ impl Drop for Served {
     }
 }
 
-fn client(exchange: &Exchange) -> Client {
+pub(crate) fn client(exchange: &Exchange) -> Client {
     Client::connect(&exchange.socket_path()).unwrap()
 }
 
-fn without_refill() -> Exchange {
+pub(crate) fn without_refill() -> Exchange {
     Exchange::with(|pins| pins.replace("refill_per_hour = \"1\"", "refill_per_hour = \"0\""))
 }
 
-fn left(client: &mut Client, name: &str) -> u64 {
+pub(crate) fn left(client: &mut Client, name: &str) -> u64 {
     let status = client.status().unwrap();
     let bucket = status.buckets.iter().find(|bucket| bucket.bucket.to_string() == name).unwrap();
     bucket.available.base_units().try_into().unwrap()
@@ -239,7 +243,7 @@ fn run(arguments: &[&str]) -> Output {
 }
 
 /// Exit code and what it printed.
-fn told(arguments: &[&str]) -> (i32, String, String) {
+pub(crate) fn told(arguments: &[&str]) -> (i32, String, String) {
     let output = run(arguments);
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
@@ -247,7 +251,19 @@ fn told(arguments: &[&str]) -> (i32, String, String) {
 
 #[test]
 fn every_command_explains_itself_and_refuses_what_it_does_not_know() {
-    let commands = ["init", "verify", "serve", "status", "halt", "resume", "act", "void", "recover"];
+    let commands = [
+        "init",
+        "verify",
+        "serve",
+        "status",
+        "halt",
+        "resume",
+        "act",
+        "void",
+        "recover",
+        "credential",
+        "assertion",
+    ];
     for command in commands {
         let (code, out, _) = told(&[command, "--help"]);
         assert_eq!(code, 0, "{command}");
