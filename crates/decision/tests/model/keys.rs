@@ -248,7 +248,7 @@ fn widening_is_whatever_lets_a_key_do_more() {
     let narrower: [fn(&mut ApiKeySpec); 7] = [
         |_| {},
         |new| new.scopes = Scopes(4),
-        |new| drop(new.ip_allowlist.pop()),
+        |new| new.ip_allowlist.truncate(1),
         |new| new.fence.destinations = Some(vec![fingerprint("to", 2)]),
         |new| new.fence.usd_cents_24h = Some(usd(99)),
         |new| new.fence.expires_at = Some(Timestamp(999)),
