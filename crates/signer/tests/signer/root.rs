@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_authn::release::{Release, SignedAct};
+use holdfast_authn::release::{Basis, MandateUse, Payment, Release, SignedAct};
 use holdfast_signer::{BucketName, Signer};
 use holdfast_transactions::EvmFields;
-use holdfast_values::texts::{ExternalPayment, Seconds};
+use holdfast_values::texts::{Destinations, ExternalPayment, Seconds};
 use holdfast_values::{Amount, Destination, Network, WithdrawalText, time};
 
-use crate::exchange::{BTC, CUSTOMER, EVM_HOT, Exchange, USDT, evm, evm_bytes, token_fields};
+use crate::exchange::{BTC, CUSTOMER, EVM_HOT, Exchange, UNVOUCHED, USDT, evm, evm_bytes, token_fields};
 use crate::house::{CHANGE, COLD, Coin, FOREIGN, HOT, output};
+use crate::keys::{ApiKey, CAP, FIRSTS, Key};
 
 /// Where the adversary wants everything.
 const THIEF: &str = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq";
@@ -338,4 +339,208 @@ fn root_on_the_holdfast_host_with_the_release_key_gets_the_unvouched_and_fee_buc
     let vouched = status.buckets.iter().find(|bucket| bucket.bucket == vouched).unwrap();
     assert_eq!(vouched.available, vouched.size);
     assert_eq!(status.epoch, 1);
+}
+
+/// A payment to the thief from `ac_1`, on the evidence that `word` gives it.
+fn theft(
+    exchange: &Exchange,
+    signer: &mut Signer,
+    sats: u64,
+    word: &dyn Fn(&WithdrawalText, &mut Payment),
+) -> &'static str {
+    let intent = exchange.intent(THIEF, sats);
+    let psbt = exchange.house.pay(&[exchange.coin(sats + 1_000)], &[(THIEF, sats)], 200).serialize();
+    let mut release = exchange.release(&psbt, &[intent.clone()]);
+    word(&intent, &mut release.payments[0]);
+    exchange.ask(signer, &release, &psbt).map_or_else(|error| error.code(), |_| "signed")
+}
+
+/// The largest sum that an adversary gets without any customer's word that counts.
+fn all_of_the_unvouched(exchange: &Exchange, signer: &mut Signer) -> u64 {
+    let (mut got, mut sats) = (0, 64 * BTC);
+    while sats > 0 {
+        match theft(exchange, signer, sats, &|_, _| {}) {
+            "signed" => got += sats,
+            _ => sats /= 2,
+        }
+    }
+    got
+}
+
+#[test]
+fn root_swaps_and_adds_no_key_of_an_account_that_has_one() {
+    let exchange = Exchange::with(|pins| pins.replace("refill_per_hour = \"1\"", "refill_per_hour = \"0\""));
+    let mut signer = exchange.signer();
+    let (owner, thief) = (Key::counting(1), Key::passkey(66));
+    exchange.aged(&mut signer, &owner);
+    // What root has seen pass: a payment, a rotation and a recovery of other accounts' keys, by the right people.
+    let (seen_intent, psbt, mut release) = exchange.payment(BTC);
+    let seen = owner.assert(&seen_intent.to_string());
+    release.payments[0].assertion = Some(seen.clone());
+    exchange.ask(&mut signer, &release, &psbt).unwrap();
+    let spare = Key::passkey(2);
+    let seen_rotation = exchange.rotation("ac_1", &spare, &owner);
+    exchange.enrol(&mut signer, "ac_1", &spare, seen_rotation.clone()).unwrap();
+    let other = Key::passkey(3);
+    let seen_recovery = exchange.recovery("ac_2", &other, &["alice", "bob"]);
+    exchange.enrol(&mut signer, "ac_2", &other, seen_recovery.clone()).unwrap();
+    // A key of his own for an account that had none.
+    exchange.enrol(&mut signer, "ac_9", &thief, Basis::First).unwrap();
+
+    let by_himself = |text: String| Basis::Rotation { by: thief.assert(&text), text };
+    let rewritten = exchange.change("ac_1", &Key::passkey(67)).to_string();
+    let Basis::Rotation { by: old_word, .. } = seen_rotation.clone() else { panic!() };
+    let Basis::Recovery { act } = seen_recovery.clone() else { panic!() };
+    let mut forged = exchange.recovery("ac_1", &Key::passkey(67), &[]);
+    if let Basis::Recovery { act: text } = &mut forged {
+        text.signatures.clone_from(&act.signatures);
+    }
+    let fresh = Key::passkey(67);
+    let swapped = |id: &[u8]| Key { id: id.to_vec(), ..Key::passkey(66) };
+    for (what, key, basis, code) in [
+        ("another first key", &fresh, Basis::First, "account_has_credentials"),
+        ("another key under its id", &swapped(&owner.id), Basis::First, "credential_differs"),
+        ("the same by an old word", &swapped(&owner.id), seen_rotation.clone(), "credential_differs"),
+        ("his own, which is another account's", &thief, Basis::First, "credential_taken"),
+        ("on his own word", &fresh, by_himself(rewritten.clone()), "credential_unknown"),
+        ("on an old word for another key", &fresh, seen_rotation, "change_differs"),
+        (
+            "on an old word under a new text",
+            &fresh,
+            Basis::Rotation { text: rewritten.clone(), by: old_word },
+            "assertion_invalid",
+        ),
+        (
+            "on the word for a payment",
+            &fresh,
+            Basis::Rotation { text: rewritten, by: seen.clone() },
+            "assertion_invalid",
+        ),
+        ("on operators' word for another account", &fresh, seen_recovery, "recovery_differs"),
+        ("on operators' word under a new text", &fresh, forged, "signatures_missing"),
+    ] {
+        let refused = exchange.enrol(&mut signer, "ac_1", key, basis).unwrap_err();
+        assert_eq!(refused.code(), code, "{what}");
+    }
+    // What was asserted once is no word for anything else; nor is his own.
+    let replayed = |_: &WithdrawalText, payment: &mut Payment| payment.assertion = Some(seen.clone());
+    assert_eq!(theft(&exchange, &mut signer, BTC, &replayed), "assertion_invalid");
+    let his = |text: &WithdrawalText, payment: &mut Payment| {
+        payment.assertion = Some(thief.assert(&text.to_string()));
+    };
+    assert_eq!(theft(&exchange, &mut signer, BTC, &his), "credential_unknown");
+    let swapped = |text: &WithdrawalText, payment: &mut Payment| {
+        payment.assertion = Some(Key { id: vec![1; 20], ..Key::passkey(66) }.assert(&text.to_string()));
+    };
+    assert_eq!(theft(&exchange, &mut signer, BTC, &swapped), "assertion_invalid");
+    let his_account = |text: &WithdrawalText, payment: &mut Payment| {
+        let text = WithdrawalText { account: "ac_9".parse().unwrap(), ..text.clone() };
+        payment.intent = text.to_string();
+        payment.assertion = Some(thief.assert(&payment.intent));
+    };
+    let mut hours = 0;
+    while hours < 72 {
+        assert_eq!(theft(&exchange, &mut signer, 9 * BTC, &his_account), "credential_too_young", "{hours} h");
+        hours += 8;
+        exchange.wait(8 * time::HOUR - u64::from(hours == 72));
+    }
+    assert_eq!(theft(&exchange, &mut signer, 600, &his_account), "credential_too_young", "less a moment");
+    // Removing the owner's key opens nothing either.
+    signer.remove(&exchange.seal_removal("ac_1", &owner)).unwrap();
+    let again = exchange.enrol(&mut signer, "ac_1", &fresh, Basis::First).unwrap_err();
+    assert_eq!(again.code(), "account_has_credentials");
+
+    let got = all_of_the_unvouched(&exchange, &mut signer);
+    println!("root with the release key, 72 hours, one customer's key known: {got} of {UNVOUCHED} satoshi");
+    assert!(got <= UNVOUCHED && got * 100 >= UNVOUCHED * 99);
+    let status = signer.status().unwrap();
+    assert_eq!(
+        status.buckets[0].available.base_units(),
+        u128::from(20 * BTC),
+        "the vouched one has refilled"
+    );
+}
+
+#[test]
+fn roots_own_first_keys_vouch_for_their_caps_after_72_hours_and_for_no_more() {
+    let exchange = Exchange::with(|pins| {
+        let pins = pins
+            .replace("size = \"20\", refill_per_hour = \"5\"", "size = \"2000\", refill_per_hour = \"0\"");
+        let pins = pins.replace("refill_per_hour = \"1\"", "refill_per_hour = \"0\"");
+        pins.replace("fee_bucket = { size = \"0.002\"", "fee_bucket = { size = \"1\"")
+    });
+    let mut signer = exchange.signer();
+    let (days, mut enrolled, mut got) = (4u64, 0u8, 0u64);
+    let mut seen = vec![];
+    for _ in 0..days * 4 {
+        // As many keys as are taken, each for an account of its own.
+        loop {
+            let key = Key::passkey(100 + enrolled);
+            if exchange.enrol(&mut signer, &format!("ac_{enrolled}"), &key, Basis::First).is_err() {
+                break;
+            }
+            seen.push(exchange.now());
+            enrolled += 1;
+        }
+        for number in 0..enrolled {
+            let key = Key::passkey(100 + number);
+            for sats in [CAP, BTC, BTC / 8] {
+                let word = |text: &WithdrawalText, payment: &mut Payment| {
+                    let account = format!("ac_{number}").parse().unwrap();
+                    payment.intent = WithdrawalText { account, ..text.clone() }.to_string();
+                    payment.assertion = Some(key.assert(&payment.intent));
+                };
+                if theft(&exchange, &mut signer, sats, &word) == "signed" {
+                    assert!(exchange.now().since(seen[usize::from(number)]) >= 72 * time::HOUR);
+                    got += sats;
+                }
+            }
+        }
+        exchange.wait(6 * time::HOUR);
+    }
+    assert_eq!(u64::from(enrolled), days * u64::from(FIRSTS));
+    let counted = seen.iter().filter(|at| exchange.now().since(**at) > 72 * time::HOUR).count();
+    let most = CAP * u64::try_from(counted).unwrap();
+    println!(
+        "root's own keys, {days} days: {enrolled} taken, {counted} aged, {got} of at most {most} satoshi"
+    );
+    assert_eq!(got, most, "all of it, and no more");
+    let counts = signer.status().unwrap().credentials;
+    assert_eq!(counts.seen, u64::from(enrolled), "and it shows");
+}
+
+#[test]
+fn root_widens_no_mandate_and_replays_no_request() {
+    let exchange = Exchange::with(|pins| pins.replace("refill_per_hour = \"1\"", "refill_per_hour = \"0\""));
+    let mut signer = exchange.signer();
+    let (owner, api_key) = (Key::counting(1), ApiKey::new(0x77));
+    exchange.aged(&mut signer, &owner);
+    let seen = exchange.mandate_use(&exchange.mandate(1, &api_key), &owner, &api_key, BTC / 2);
+    exchange.pay_under(&mut signer, &seen, BTC / 2).unwrap();
+    let under = |used: MandateUse| {
+        move |_: &WithdrawalText, payment: &mut Payment| payment.mandate = Some(used.clone())
+    };
+    assert_eq!(theft(&exchange, &mut signer, BTC / 2, &under(seen.clone())), "mandate_destination");
+    let mut wider = exchange.mandate(1, &api_key);
+    let thief = Destination::parse(Network::Bitcoin, THIEF, None).unwrap();
+    wider.destinations = Destinations::new(vec![thief]).unwrap();
+    let widened = MandateUse { text: wider.to_string(), ..seen.clone() };
+    assert_eq!(theft(&exchange, &mut signer, BTC / 2, &under(widened.clone())), "mandate_request_differs");
+    // With an API key of his own.
+    let his_key = ApiKey::new(0x66);
+    wider.key = crate::keys::sha256(&his_key.spki()).try_into().unwrap();
+    let parameters = exchange.parameters(BTC / 2).replace(CUSTOMER, THIEF);
+    let own = MandateUse {
+        text: wider.to_string(),
+        key: his_key.spki(),
+        request: his_key.request(&parameters),
+        ..widened
+    };
+    assert_eq!(theft(&exchange, &mut signer, BTC / 2, &under(own.clone())), "assertion_invalid");
+    let by_him = MandateUse { assertion: Key::passkey(66).assert(&own.text), ..own };
+    assert_eq!(theft(&exchange, &mut signer, BTC / 2, &under(by_him)), "credential_unknown");
+    // To the customer's own address, once more.
+    assert_eq!(exchange.pay_under(&mut signer, &seen, BTC / 2), Err("mandate_request_used"));
+    let got = all_of_the_unvouched(&exchange, &mut signer);
+    assert!(got <= UNVOUCHED);
 }
