@@ -299,10 +299,15 @@ fn model_and_core_agree_at_every_step() {
         }
     }
     // What was never met was never compared.
-    let missed: Vec<_> = Cause::ALL.iter().filter(|cause| !met.contains(cause.code())).collect();
+    let seldom = [Cause::ApiKeyIdle];
+    let missed = Cause::ALL.iter().filter(|cause| !met.contains(cause.code()) && !seldom.contains(cause));
+    let missed: Vec<_> = missed.collect();
     assert!(missed.is_empty() || seeds.len() < 400, "{missed:?} never came up");
-    let few: Vec<_> =
-        RELEASES.iter().filter(|what| times.get(*what).is_none_or(|times| *times < 20)).collect();
+    let few: Vec<_> = RELEASES
+        .iter()
+        .chain(&WORDS)
+        .filter(|what| times.get(*what).is_none_or(|times| *times < 20))
+        .collect();
     assert!(few.is_empty() || seeds.len() < 400, "{few:?} came up fewer than 20 times: {times:?}");
 }
 
@@ -322,9 +327,76 @@ fn told(event: &Event) -> &'static str {
         Event::SpendRecovered(spend) if spend.is_lost => "lost",
         Event::SpendRecovered(_) => "recovered",
         Event::WithdrawalApproved { .. } => "approved by its text",
+        Event::IntentApproved { .. } => "approved by its owner",
+        Event::IntentLapsed { .. } => "lapsed",
+        Event::IntentRenewed { .. } => "renewed",
+        Event::MandateUsed { .. } => "by mandate",
+        Event::WithdrawalExpired { .. } => "expired",
+        Event::UnlockBegun { .. } => "unlock begun",
+        Event::AccountRecovered { .. } => "account recovered",
+        Event::CodeAccepted { .. } => "code right",
+        Event::CodeFailed { .. } => "code wrong",
+        Event::SessionSeen { .. } => "session",
+        Event::ApiKeysRevoked { .. } => "cohort",
+        Event::ProtectionChanged { change, .. } => change.name(),
         _ => "other",
     }
 }
+
+/// What must have been compared often, of whose word it is.
+const WORDS: [&str; 51] = [
+    "approved by its owner",
+    "lapsed",
+    "renewed",
+    "by mandate",
+    "expired",
+    "unlock begun",
+    "account recovered",
+    "code right",
+    "code wrong",
+    "session",
+    "cohort",
+    "add_credential",
+    "add_master_credential",
+    "add_login_credential",
+    "remove_credential",
+    "enrol_codes",
+    "remove_codes",
+    "put_recovery_codes",
+    "put_api_key",
+    "lock_settings",
+    "unlock_settings",
+    "unfreeze",
+    "grant_mandate",
+    "revoke_mandate",
+    "begin_recovery",
+    "stop_recovery",
+    "forget_device",
+    "approval_needed",
+    "credential_unknown",
+    "credential_not_counting",
+    "counter_went_back",
+    "text_lapsed",
+    "text_not_lapsed",
+    "settings_locked",
+    "nothing_to_change",
+    "account_frozen",
+    "code_needed",
+    "credential_exists",
+    "recovery_under_way",
+    "recovery_not_begun",
+    "recovery_waits",
+    "mandate_unknown",
+    "change_invalid",
+    "code_locked",
+    "code_used",
+    "codes_unknown",
+    "text_used",
+    "api_key_unknown",
+    "api_key_revoked",
+    "api_key_foreign",
+    "rules_unknown",
+];
 
 /// What must have been compared often.
 const RELEASES: [&str; 54] = [

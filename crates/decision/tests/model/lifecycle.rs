@@ -8,10 +8,12 @@ use holdfast_decision::acts::{Act, Digest};
 use holdfast_decision::command::{
     ApiEvidence, ChainStatus, Command, Evidence, ProposeTransaction, Scope, Scopes, SecurityChange,
 };
-use holdfast_decision::event::Event;
+use holdfast_decision::event::{Change, Event};
+use holdfast_decision::protection::CredentialUse;
 use holdfast_values::{Network, WithdrawalId, time};
 
 use crate::coins::{authorised, bare, observe, output, payment, propose, record, seen, voided};
+use crate::owner::{approval, approves, changes, new_credential, plainly};
 use crate::play::{Run, is_refused};
 use crate::world::{
     SIGNERS, Signing, account, configuration, fingerprint, name, place, policy, request, usual_prices,
@@ -30,7 +32,7 @@ struct Case {
 type Stands = (&'static str, fn() -> Case);
 
 /// Where it stands, and how it came there.
-const STANDS: [Stands; 11] = [
+const STANDS: [Stands; 12] = [
     ("awaiting_approval (one-time code)", || Case::new(20, false)),
     ("dwelling (policy)", || Case::new(20, true)),
     ("dwelling (in line)", in_line),
@@ -38,6 +40,7 @@ const STANDS: [Stands; 11] = [
     ("held", held),
     ("approved", approved),
     ("held (frozen)", frozen),
+    ("awaiting_approval (lapsed)", lapsed),
     ("closed", closed),
     ("released", || on_its_way(None)),
     ("broadcast", || on_its_way(Some((ChainStatus::Pending, 0)))),
@@ -47,7 +50,7 @@ const STANDS: [Stands; 11] = [
 type Happening = (&'static str, fn(&mut Case) -> Vec<Event>);
 
 /// What happens, in the words of the document.
-const HAPPENINGS: [Happening; 29] = [
+const HAPPENINGS: [Happening; 31] = [
     ("the same request again", |case| {
         let first = case.run.records.iter().rev().find_map(|record| match &record.command {
             Command::RequestWithdrawal(request) if request.withdrawal == case.id => {
@@ -61,6 +64,14 @@ const HAPPENINGS: [Happening; 29] = [
     ("another account cancels", |case| case.say_own(1)),
     ("its owner shows a one-time code", |case| {
         case.run.say(Command::ReportOneTimeCode { account: account(0), withdrawal: case.id })
+    }),
+    ("its owner's credential approves it", |case| {
+        let text = case.run.state.text_of(case.id).map_or([0; 32], |text| text.digest().0);
+        case.run.say(approves(0, case.id, approval(1, Digest(text), 0)))
+    }),
+    ("its owner renews its text", |case| {
+        let (account, withdrawal, nonce) = (account(0), case.id, [9; 32]);
+        case.run.say(Command::RenewIntent { account, withdrawal, nonce })
     }),
     ("staff deny it", |case| case.run.say(Command::DenyWithdrawal { withdrawal: case.id, by: name("dora") })),
     ("one operator approves the case", |case| case.approve(&["alice"])),
@@ -126,7 +137,9 @@ impl Case {
             scopes: Scopes(4),
             ip_allowlist: vec![fingerprint("ip", 0)],
         });
-        run.wait(3 * time::HOUR);
+        let credential = new_credential(1, CredentialUse::Approve);
+        run.say(changes(plainly(0, Change::AddCredential(Box::new(credential)))));
+        run.wait(7 * time::HOUR);
         run.say(usual_prices());
         let mut case = Self { run, id: WithdrawalId(0), made: bare(BTC.1, &[1], Vec::new()) };
         case.ask(thousandths, shown);
@@ -261,6 +274,14 @@ fn frozen() -> Case {
     case
 }
 
+/// Its text is past its time.
+fn lapsed() -> Case {
+    let mut case = Case::new(20, true);
+    case.run.wait(72 * time::HOUR);
+    case.run.say(usual_prices());
+    case
+}
+
 fn closed() -> Case {
     let mut case = Case::new(20, true);
     case.say_own(0);
@@ -276,8 +297,8 @@ fn document() -> String {
          Printed from the code by a test, which also compares it: `HOLDFAST_BLESS=1 cargo test -p holdfast-decision --test \
          model lifecycle` writes it anew. The withdrawal came by a signed API request, to a destination that is new to \
          its account; the policy asks for a one-time code, for a dwell of ten minutes, and for a hold after a change of \
-         protection; a line is served for at most 25 minutes before a person looks; a text is good for three days. Three \
-         confirmations are final. Its transaction spends one coin; a chain or a signer that speaks of it before it was \
+         protection; a line is served for at most 25 minutes before a person looks; a text is good for three days, and \
+         then goes back to its owner, who may renew it within three more. Three confirmations are final. Its transaction spends one coin; a chain or a signer that speaks of it before it was \
          released speaks of a theft, and the wallet halts.\n",
     );
     let cell = |stands: fn() -> Case, happens: fn(&mut Case) -> Vec<Event>| {
@@ -300,7 +321,9 @@ fn document() -> String {
         "\nWhat is closed leaves State. `denied`, `cancelled`, `expired`, `voided`, `replaced` and `failed` give its place \
          in the windows and its value in the buckets back, once; what is `paid` stays in the windows, and time alone \
          refills what it spent. Once it is released, nobody but its signer and its chain moves it. An approval of the case \
-         makes it spend the bound bucket; a freeze holds against it all the same, and asks for the operators again.\n",
+         makes it spend the bound bucket; a freeze holds against it all the same, and asks for the operators again. Its owner's \
+         credential makes it spend the bound bucket too, and ends no hold. A text that lapses takes every word that was given \
+         for it along; what the withdrawal has reserved it keeps, until it is renewed or expires.\n",
     );
     text
 }

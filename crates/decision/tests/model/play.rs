@@ -108,6 +108,8 @@ pub(crate) struct Play {
     pub(crate) is_settled: bool,
     last: Option<RequestWithdrawal>,
     part: Option<u64>,
+    /// The nonce of a text that was approved.
+    pub(crate) said: u64,
     /// Transactions that were proposed, or might have been.
     pub(crate) made: Vec<ProposeTransaction>,
 }
@@ -123,6 +125,7 @@ impl Play {
             is_settled: false,
             last: None,
             part: None,
+            said: 0,
             made: Vec::new(),
         }
     }
@@ -275,6 +278,12 @@ impl Play {
             return again;
         }
         let number = self.number();
+        if self.random.one_in(6)
+            && let Some(made) = self.mandated(state, now, number)
+        {
+            self.last = Some(made.clone());
+            return made;
+        }
         let from = if self.random.one_in(60) { 99 } else { self.someone() };
         let (asset, network, unit) = self.random.pick(&PLACES);
         let dollars = match self.random.below(20) {
@@ -331,7 +340,7 @@ impl Play {
         made
     }
 
-    fn evidence(&mut self, state: &State, now: Timestamp, from: usize) -> ApiEvidence {
+    pub(crate) fn evidence(&mut self, state: &State, now: Timestamp, from: usize) -> ApiEvidence {
         let number = self.number();
         let key =
             fingerprint("key", if self.random.one_in(15) { self.random.below(12) } else { from as u64 });

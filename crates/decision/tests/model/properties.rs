@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use holdfast_decision::acts::Act;
 use holdfast_decision::command::{Command, Evidence, Scope};
-use holdfast_decision::event::{AccountIndex, AssetIndex, Event, WalletIndex};
+use holdfast_decision::event::{AccountIndex, AssetIndex, Change, Event, WalletIndex};
+use holdfast_decision::protection::CredentialUse;
 use holdfast_decision::state::Buckets;
 use holdfast_decision::{Class, Severity, State, Status, Withdrawal, decide, evolve, fold};
-use holdfast_values::{Amount, CaseId, Network, WithdrawalId, time};
+use holdfast_values::{Amount, CaseId, Network, Timestamp, WithdrawalId, time};
 
 use crate::play::{Play, Record, Run, is_refused, random_run};
 use crate::random::{Announce, seeds};
@@ -260,7 +261,15 @@ fn nothing_is_approved_that_is_frozen_halted_held_or_undischarged() {
                     assert!(reason.severity < Severity::Deny, "{reason:?}");
                     assert!(reason.severity < Severity::Hold || by_operators, "{reason:?}");
                 }
-                assert!(decision.class != Class::Bound || by_operators, "nothing else is bound yet");
+                let by_owner = open.bound.as_ref().is_some_and(|by| {
+                    let known = account.credential(&by.credential);
+                    known.is_some_and(|one| state.credential_counts(record.at, one, CredentialUse::Approve))
+                });
+                let by_mandate = open.mandate.is_some_and(|mandate| {
+                    account.mandate(mandate).is_some_and(|mandate| !mandate.is_revoked)
+                });
+                let is_bound = by_operators || by_owner || by_mandate;
+                assert!(decision.class != Class::Bound || is_bound, "nobody said so");
             }
         }
         // Between deadlines nothing stays approved that was frozen or halted since.
@@ -272,6 +281,44 @@ fn nothing_is_approved_that_is_frozen_halted_held_or_undischarged() {
         }
     }
     assert!(approvals > 1_000, "{approvals} approvals were looked at");
+}
+
+#[test]
+fn mandates_let_no_more_through_than_their_day_whoever_asks_how_often() {
+    let mut uses = 0;
+    for seed in seeds(60) {
+        let _announce = Announce(seed);
+        let run = random_run(Play::new(seed, false), 400);
+        let mut terms = BTreeMap::new();
+        let mut used = BTreeMap::<_, Vec<(Timestamp, u128)>>::new();
+        for record in &run.records {
+            let amount = record.events.iter().find_map(|event| match event {
+                Event::WithdrawalRequested(request) => Some((request.amount, request.fingerprint)),
+                _ => None,
+            });
+            for event in &record.events {
+                match event {
+                    Event::ProtectionChanged { change, .. } => {
+                        if let Change::GrantMandate(granted) = &**change {
+                            terms.insert(granted.mandate, granted.clone());
+                        }
+                    }
+                    Event::MandateUsed { mandate, .. } => {
+                        let (terms, (amount, place)) = (&terms[mandate], amount.unwrap());
+                        assert!(amount <= terms.amount_max && terms.destinations.contains(&place));
+                        assert!((terms.not_before..=terms.not_after).contains(&record.at));
+                        let used = used.entry(*mandate).or_default();
+                        used.push((record.at, amount.base_units()));
+                        let day = used.iter().filter(|entry| record.at.since(entry.0) <= time::DAY);
+                        assert!(day.map(|entry| entry.1).sum::<u128>() <= terms.day_max.base_units());
+                        uses += 1;
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    assert!(uses > 100, "{uses} requests under mandates were looked at");
 }
 
 #[test]

@@ -177,17 +177,16 @@ fn what_is_closed_not_approved_decided_again_or_stopped_is_left_out() {
 }
 
 #[test]
-fn an_approved_withdrawal_past_its_text_expires_instead_of_being_released() {
+fn an_approved_withdrawal_past_its_text_lapses_instead_of_being_released() {
     let mut run = exchange();
     let id = approved(&mut run, 1)[0];
     let made = payment(&run.state, BTC, &[id], &[1]);
     run.now = run.now.plus(3 * time::DAY);
     let events = run.say(propose(&made));
-    assert!(
-        matches!(events[..], [Event::WithdrawalExpired { .. }, Event::ReleaseDropped { .. }]),
-        "{events:?}"
-    );
-    assert_eq!(status(&run, id), None);
+    assert!(matches!(events[..], [Event::IntentLapsed { .. }, Event::ReleaseDropped { .. }]), "{events:?}");
+    assert_eq!(status(&run, id), Some(Status::AwaitingApproval));
+    let row = Dropped { withdrawal: id, why: Drop::NotApproved };
+    assert_eq!(dropped(&mut run, &made), [row]);
 }
 
 #[test]

@@ -1,23 +1,23 @@
 //! Random traffic of words: credentials, approvals, changes, mandates, codes, sessions and the fences of keys, said well
 //! and badly.
 
+use holdfast_decision::account::Account;
 use holdfast_decision::acts::{Act, Digest};
-use holdfast_decision::command::{Command, Scopes};
+use holdfast_decision::command::{Command, Evidence, RequestWithdrawal, Scopes};
 use holdfast_decision::event::{ApprovedText, Change, CodeProof, KeyCohort, KeyUse};
 use holdfast_decision::protection::{
-    ApiKeySpec, CodePurpose, Credential, CredentialUse, KeyFence, Place, Protection,
-    RecordSession, SessionFacts,
+    ApiKeySpec, CodePurpose, Credential, CredentialUse, KeyFence, Place, Protection, RecordSession,
+    SessionFacts,
 };
 use holdfast_decision::{Need, State, Status};
 use holdfast_policy::Factor;
 use holdfast_values::{AccountId, MandateId, Network, Timestamp, UsdCents, WithdrawalId, time};
 
 use crate::owner::{
-    approval, approved, change_text, changes, digest, mandate_text, new_credential, plainly, shows,
-    terms,
+    approval, approved, change_text, changes, digest, mandate_text, new_credential, plainly, shows, terms,
 };
 use crate::play::{ACCOUNTS, OLD, PLACES, Play};
-use crate::world::{account, fingerprint, name};
+use crate::world::{account, fingerprint, name, request};
 
 /// Of so many accounts most is said, so that words meet.
 const SPEAKERS: u64 = 6;
@@ -93,6 +93,40 @@ impl Play {
             return (!all.is_empty()).then(|| self.random.pick(all));
         }
         Some(self.random.pick(&live))
+    }
+
+    /// One of these accounts, if there is any; now and then another.
+    fn one_of(&mut self, state: &State, is_meant: impl Fn(&Account) -> bool) -> usize {
+        let meant: Vec<usize> = (0..ACCOUNTS as usize)
+            .filter(|number| state.account(&account(*number)).is_some_and(&is_meant))
+            .collect();
+        if meant.is_empty() || self.random.one_in(8) { self.speaker() } else { self.random.pick(&meant) }
+    }
+
+    /// A signed request that a mandate of its key may cover.
+    pub(crate) fn mandated(
+        &mut self,
+        state: &State,
+        now: Timestamp,
+        number: u64,
+    ) -> Option<RequestWithdrawal> {
+        let live = |from: usize| {
+            let known = state.account(&account(from))?.protection.as_deref()?;
+            let last = known.mandates.iter().rfind(|one| !one.is_revoked && one.terms.not_after >= now)?;
+            Some((from, last.terms.clone()))
+        };
+        let all: Vec<_> = (0..ACCOUNTS as usize).filter_map(live).collect();
+        if all.is_empty() {
+            return None;
+        }
+        let (from, terms) = all[self.random.below(all.len() as u64) as usize].clone();
+        let network = if terms.asset.as_str() == "BTC" { Network::Bitcoin } else { Network::Ethereum };
+        let most = terms.amount_max.base_units();
+        let units = most / u128::from(1 + self.random.below(4)) + u128::from(self.random.below(2));
+        let to = self.random.below(11);
+        let mut made = request(now, number, from, (terms.asset.as_str(), network), units, to);
+        made.evidence = Evidence::ApiRequest(Box::new(self.evidence(state, now, from)));
+        Some(made)
     }
 
     /// What an authenticator counts: half of them do not, and some are heard twice.
@@ -178,7 +212,8 @@ impl Play {
         used_for: CredentialUse,
     ) -> Option<Box<ApprovedText>> {
         let known = self.known(state, who, |one| one.used_for == used_for)?;
-        let nonce = if self.random.one_in(30) { self.random.below(self.counter) } else { self.number() };
+        let nonce = if self.random.one_in(25) { self.said } else { self.number() };
+        self.said = nonce;
         let mut text = change_text(&account(who), change, now, nonce);
         match self.random.below(60) {
             0 => text.exchange = "other.example".parse().unwrap(),
@@ -218,10 +253,10 @@ impl Play {
     }
 
     fn codes(&mut self, state: &State, now: Timestamp) -> Command {
-        let who = self.speaker();
-        let change = match self.random.below(8) {
-            0..4 => Change::EnrolCodes { step: now.0 / (30 * time::SECOND) },
-            4 => Change::RemoveCodes,
+        let who = self.one_of(state, |known| !known.is_frozen);
+        let change = match self.random.below(9) {
+            0..3 => Change::EnrolCodes { step: now.0 / (30 * time::SECOND) },
+            3..6 => Change::RemoveCodes,
             _ => Change::PutRecoveryCodes { count: self.random.pick(&[8, 8, 8, 8, 32, 0, 33]) },
         };
         self.asks(state, now, who, change)
@@ -240,14 +275,18 @@ impl Play {
             let id = self.open(state);
             let purpose =
                 if self.random.one_in(6) { CodePurpose::Withdrawal(id) } else { CodePurpose::Login };
-            (self.speaker(), purpose)
+            (
+                self.one_of(state, |known| known.protection.as_ref().is_some_and(|one| one.codes.is_some())),
+                purpose,
+            )
         } else {
             let id = self.random.pick(&waits);
             let owner = self.owner(state, id);
             let who = (0..ACCOUNTS as usize).find(|number| account(*number) == owner).unwrap_or(0);
             (who, CodePurpose::Withdrawal(id))
         };
-        let proof = self.proof(state, who).unwrap_or(CodeProof::Wrong);
+        let right = self.proof(state, who);
+        let proof = right.filter(|_| self.random.one_in(2)).unwrap_or(CodeProof::Wrong);
         let device = self.random.one_in(2).then(|| self.random.below(4));
         shows(who, purpose, proof, device)
     }
@@ -263,8 +302,8 @@ impl Play {
         });
         let spec = ApiKeySpec {
             key,
-            scopes: Scopes(self.random.pick(&[1, 5, 7, 7, 7])),
-            ip_allowlist: (0..self.random.below(3)).map(|number| fingerprint("ip", number)).collect(),
+            scopes: Scopes(self.random.pick(&[1, 7, 7, 7, 7])),
+            ip_allowlist: (0..1 + self.random.below(3) % 3).map(|number| fingerprint("ip", number)).collect(),
             fence: KeyFence {
                 destinations: places,
                 usd_cents_24h: some(&mut self.random).then(|| UsdCents(self.random.below(2_000_000))),
@@ -277,11 +316,17 @@ impl Play {
     }
 
     fn mandate(&mut self, state: &State, now: Timestamp) -> Command {
-        let who = self.speaker();
+        let who = self.one_of(state, |known| {
+            let has_key = known.api_keys.iter().any(|key| {
+                key.scopes.contains(Scopes::WITHDRAW)
+                    && key.fenced.as_ref().is_some_and(|fenced| fenced.fence.asymmetric)
+            });
+            has_key && !known.is_frozen && state.has_counting(now, known, CredentialUse::Approve)
+        });
         let known = state.account(&account(who)).and_then(|account| account.protection.as_deref());
         let mandates: Vec<MandateId> =
             known.iter().flat_map(|known| &known.mandates).map(|known| known.terms.mandate).collect();
-        if self.random.one_in(10) {
+        if self.random.one_in(6) {
             let mandate = if mandates.is_empty() { MandateId(3) } else { self.random.pick(&mandates) };
             return self.asks(state, now, who, Change::RevokeMandate { mandate });
         }
@@ -340,7 +385,11 @@ impl Play {
     }
 
     fn lock(&mut self, state: &State, now: Timestamp) -> Command {
-        let who = self.speaker();
+        let who = if self.random.one_in(3) {
+            self.one_of(state, |known| state.settings_locked(now, known))
+        } else {
+            self.speaker()
+        };
         let is_locked = state.account(&account(who)).is_some_and(|known| state.settings_locked(now, known));
         let change = match self.random.below(4) {
             0 if !is_locked => Change::LockSettings { days: self.random.pick(&[1, 1, 1, 2, 0, 31]) },
@@ -366,8 +415,8 @@ impl Play {
         let who = self.random.pick(&recovering);
         let pending = self.known(state, who, |known| known.is_pending).filter(|known| known.is_pending);
         match (pending, self.random.below(10)) {
-            (_, 0) => self.asks(state, now, who, Change::StopRecovery),
-            (Some(known), 1..) => {
+            (_, 0..2) => self.asks(state, now, who, Change::StopRecovery),
+            (Some(known), 2..) => {
                 let key = if self.random.one_in(9) { digest("other", 1) } else { known.key };
                 let act = Act::RecoverAccount { account: account(who), credential: known.id, key };
                 self.signed(act, now)
@@ -381,9 +430,10 @@ impl Play {
 
     /// Somebody is seen on a device, or a device is forgotten.
     fn appears(&mut self, state: &State) -> Command {
-        let who = self.speaker();
+        let who = self
+            .one_of(state, |known| known.protection.as_ref().is_some_and(|known| !known.devices.is_empty()));
         let device = fingerprint("device", self.random.below(4));
-        if self.random.one_in(6) {
+        if self.random.one_in(5) {
             return changes(plainly(who, Change::ForgetDevice { device }));
         }
         let place = Place { country: *b"CH", asn: self.random.below(3) as u32 };
