@@ -104,7 +104,7 @@ codes! {
         60 StatementDiffers "statement_differs" "The signer's statement is not the one that the signed text names.",
         61 ReleaseDiffers "release_differs" "This very transaction was released before, for another signer, wallet, transfer or other withdrawals, or it can never be taken any more.",
         62 CoinSpent "coin_spent" "An input or nonce of the transaction is spent for good by another: nothing could ever replace it, so build it from others.",
-        63 ApprovalNeeded "approval_needed" "This needs the approval of a credential of the account that counts, over the text of exactly this.",
+        63 ApprovalNeeded "approval_required" "This needs the approval of a credential of the account that counts, over the text of exactly this.",
         64 CredentialUnknown "credential_unknown" "The account has no such credential.",
         65 CredentialNotCounting "credential_not_counting" "The credential does not count for this: it was removed, waits for operators, is for something else, or is younger than its ageing.",
         66 CounterWentBack "counter_went_back" "The authenticator's counter did not rise: the assertion was used before, or the key was copied.",

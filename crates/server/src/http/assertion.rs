@@ -9,6 +9,7 @@ use holdfast_authn::webauthn::{Accepted, Assertion, PublicKey, RelyingParty, ver
 use holdfast_decision::State as Core;
 use holdfast_decision::acts::Digest;
 use holdfast_decision::configuration::Party;
+use holdfast_decision::reason::Refusal;
 use holdfast_decision::protection::{ApprovalFlags, ApprovedText, BoundApproval, Credential, CredentialUse};
 use holdfast_values::{AccountId, Fingerprint};
 use serde::{Deserialize, Serialize};
@@ -242,7 +243,7 @@ pub(super) async fn approve(
         })
         .await?
         .value;
-    let (known, party) = found.ok_or(Problem::new("credential_unknown").field("assertion"))??;
+    let (known, party) = found.ok_or(Problem::refused(Refusal::CredentialUnknown, "").field("assertion"))??;
     let digest = sha256(text);
     let (owned, owner) = (std::sync::Arc::clone(app), account.clone());
     let verify = move || {

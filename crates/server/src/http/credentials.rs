@@ -10,6 +10,7 @@ use holdfast_decision::State as Core;
 use holdfast_decision::acts::Digest;
 use holdfast_decision::command::{Command, RecordSession, SessionFacts};
 use holdfast_decision::configuration::{CREDENTIAL_AGEING, Party};
+use holdfast_decision::reason::Refusal;
 use holdfast_decision::protection::{ApprovalFlags, Basis, Change, Credential, CredentialUse, NewCredential};
 use holdfast_values::AccountId;
 use serde::{Deserialize, Serialize};
@@ -135,7 +136,7 @@ async fn options(
 }
 
 fn unknown_account() -> Problem {
-    Problem::refused(holdfast_decision::reason::Refusal::AccountUnknown, "")
+    Problem::refused(Refusal::AccountUnknown, "")
 }
 
 #[utoipa::path(
@@ -475,7 +476,7 @@ pub(super) async fn remove(
         })
         .await?
         .value
-        .ok_or(Problem::new("credential_unknown"))?;
+        .ok_or(Problem::refused(Refusal::CredentialUnknown, ""))?;
     let lines = Lines::target(format!("credential:{}", hex(&id_digest.0)));
     let proof = Proof { approval: value.approval, ..Proof::default() };
     let decided =
@@ -527,7 +528,7 @@ pub(super) async fn sign_in(
             let core = desk.state();
             let live = changes::live(core.account(&asked), CredentialUse::Login);
             let known = live.into_iter().find(|known| known.credential == credential);
-            let known = known.ok_or(Problem::new("credential_unknown").field("assertion"))?;
+            let known = known.ok_or(Problem::refused(Refusal::CredentialUnknown, "").field("assertion"))?;
             Ok::<_, Problem>((known, party_of(core, CredentialUse::Login)?))
         })
         .await?;
