@@ -8,11 +8,13 @@
 
 pub mod acts;
 pub mod approve;
+pub mod audit;
 pub mod bucket;
 pub mod cli;
 pub mod client;
 pub mod examine;
 pub mod files;
+mod json;
 pub mod key;
 pub mod pins;
 pub mod refused;

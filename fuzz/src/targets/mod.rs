@@ -49,6 +49,11 @@ pub const TARGETS: &[Target] = &[
     Target { name: "receipt", about: "the payload of a receipt has one spelling", run: release::receipt },
     Target { name: "spends", about: "the payload of a statement has one spelling", run: release::spends },
     Target {
+        name: "enrolment",
+        about: "the payload of an enrolment or a removal has one spelling, and is one of them",
+        run: release::enrolment,
+    },
+    Target {
         name: "envelope",
         about: "what opens is what was sealed: no byte, length or kind can be another",
         run: release::envelope,
@@ -76,6 +81,11 @@ pub const TARGETS: &[Target] = &[
         name: "pins",
         about: "a signer's pinned file reads the same twice, within its bounds",
         run: signer::pins,
+    },
+    Target {
+        name: "assertions",
+        about: "assertions in an auditor's file are judged the same twice, alone and in a list",
+        run: signer::assertions,
     },
     Target {
         name: "wire",

@@ -1,8 +1,10 @@
-//! Releases, receipts and statements: their payloads, and the envelope around them.
+//! Releases, receipts, statements, enrolments and removals: their payloads, and the envelope around them.
 
 use std::collections::BTreeSet;
 
-use holdfast_authn::release::{Kind, Receipt, Release, SignedAct, Spends, open, seal, verify_act};
+use holdfast_authn::release::{
+    Basis, Enrolment, Kind, Receipt, Release, Removal, SignedAct, Spends, open, seal, verify_act,
+};
 use holdfast_values::texts::SignedText;
 
 use crate::house;
@@ -13,8 +15,26 @@ pub(super) fn release(bytes: &[u8]) -> bool {
         let approvals = release.payments.iter().flat_map(|payment| &payment.approvals);
         approvals.chain(&release.transfer).chain(&release.epochs).for_each(act);
         release.payments.iter().for_each(|payment| text(&payment.intent));
+        let mandates = release.payments.iter().filter_map(|payment| payment.mandate.as_ref());
+        mandates.for_each(|mandate| text(&mandate.text));
         Some(release.to_bytes())
     })
+}
+
+/// An enrolment, or a removal: never both.
+pub(super) fn enrolment(bytes: &[u8]) -> bool {
+    let enrolled = payload(Kind::Enrolment, bytes, |bytes| {
+        let enrolment = Enrolment::parse(bytes).ok()?;
+        match &enrolment.basis {
+            Basis::First => {}
+            Basis::Rotation { text: change, .. } => text(change),
+            Basis::Recovery { act: signed } => act(signed),
+        }
+        Some(enrolment.to_bytes())
+    });
+    let removed = payload(Kind::Removal, bytes, |bytes| Some(Removal::parse(bytes).ok()?.to_bytes()));
+    assert!(!(enrolled && removed), "one of them");
+    enrolled || removed
 }
 
 pub(super) fn receipt(bytes: &[u8]) -> bool {
@@ -89,10 +109,12 @@ pub(super) fn envelope(bytes: &[u8]) -> bool {
     if how >= 8 || payload.len() > 4_096 {
         return accepted;
     }
-    let kind = match which % 3 {
+    let kind = match which % 5 {
         0 => Kind::Release,
         1 => Kind::Receipt,
-        _ => Kind::Spends,
+        2 => Kind::Spends,
+        3 => Kind::Enrolment,
+        _ => Kind::Removal,
     };
     let sealed = seal(kind, payload, key);
     let at = usize::from(u16::from_be_bytes([high, low])) % sealed.len().max(1);

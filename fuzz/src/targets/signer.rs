@@ -1,12 +1,13 @@
-//! What the signer reads besides releases: its pinned file, and frames on its socket.
+//! What the signer reads besides releases: its pinned file, frames on its socket, and auditors' files.
 
 use core::fmt::Debug;
 use std::path::Path;
 
-use holdfast_signer::Pins;
+use holdfast_signer::pins::AGEING_MIN;
 use holdfast_signer::wire::{
     ANSWER_BYTES_MAX, Answer, REQUEST_BYTES_MAX, Request, parse, read_frame, write_frame,
 };
+use holdfast_signer::{Pins, audit};
 use holdfast_transactions::Wallet;
 use minicbor::{Decode, Encode};
 
@@ -28,13 +29,31 @@ pub(super) fn pins(bytes: &[u8]) -> bool {
         let found = pins.asset(symbol, network);
         assert_eq!(found.map(|found| &found.paid), Some(&asset.paid), "an asset is found by its symbol");
     }
+    if let Some(approval) = &pins.approval {
+        assert!(approval.ageing >= AGEING_MIN, "nothing counts at once");
+        assert!(approval.party(false).app_id.is_none() && !approval.party(false).origins.is_empty());
+    }
+    true
+}
+
+/// Assertions in a file: what is judged is judged the same twice, and a list of one is the one.
+pub(super) fn assertions(bytes: &[u8]) -> bool {
+    let Ok(text) = core::str::from_utf8(bytes) else { return false };
+    let Ok(checked) = audit::check(text) else { return false };
+    assert_eq!(audit::check(text).as_ref(), Ok(&checked), "means the same twice");
+    if let [one] = &checked[..]
+        && !text.trim_start().starts_with('[')
+    {
+        assert_eq!(audit::check(&format!("[{text}]")).as_deref(), Ok(&[one.clone()][..]));
+    }
     true
 }
 
 /// Everything that can be seen of a pinned file.
 fn seen(pins: &Pins) -> String {
     let head = (&pins.exchange, &pins.name, pins.simulated_clock, pins.store, &pins.receipt_key_file);
-    let keys = (&pins.release_keys, pins.release_lifetime_max, pins.threshold, &pins.operators);
+    let keys =
+        (&pins.approval, &pins.release_keys, pins.release_lifetime_max, pins.threshold, &pins.operators);
     let first = |wallet: &Wallet| (wallet.address_at(0, 0), wallet.evm_address());
     let payers = pins.payers().map(|(name, network, fees)| {
         let known = pins.payer(network, name).map(|payer| payer.known.iter().map(first).collect::<Vec<_>>());

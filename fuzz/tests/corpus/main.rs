@@ -9,6 +9,7 @@
     reason = "helpers of tests: what is missing or odd fails the test"
 )]
 
+mod customers;
 mod damage;
 mod dialects;
 mod keys;
@@ -90,6 +91,7 @@ replay!(
     release,
     receipt,
     spends,
+    enrolment,
     envelope,
     withdrawal_text,
     transfer_text,
@@ -99,6 +101,7 @@ replay!(
     conflict_key,
     address,
     pins,
+    assertions,
     wire,
     request,
     assertion,

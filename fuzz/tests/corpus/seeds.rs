@@ -8,7 +8,7 @@ use holdfast_policy::Program;
 use holdfast_values::Timestamp;
 use minicbor::{Decode, Encode};
 
-use crate::{dialects, keys, money, words};
+use crate::{customers, dialects, keys, money, words};
 
 /// Bytes that a target begins with.
 pub(crate) struct Seed {
@@ -38,6 +38,7 @@ pub(crate) fn of(target: &str) -> Vec<Seed> {
         "release" => words::releases(),
         "receipt" => words::receipts(),
         "spends" => words::statements(),
+        "enrolment" => words::enrolments(),
         "envelope" => words::envelopes(),
         "withdrawal_text" => words::withdrawals(),
         "transfer_text" => words::transfers(),
@@ -47,6 +48,7 @@ pub(crate) fn of(target: &str) -> Vec<Seed> {
         "conflict_key" => words::conflict_keys(),
         "address" => words::addresses(),
         "pins" => words::pins(),
+        "assertions" => customers::files(),
         "wire" => words::frames(),
         "request" => words::requests().into_iter().chain(dialects::requests()).collect(),
         "assertion" => keys::assertions(),

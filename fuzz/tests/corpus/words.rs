@@ -14,6 +14,7 @@ use minicbor::Encoder;
 use ring::hmac;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
+use crate::customers;
 use crate::seeds::{Seed, bad, good};
 
 const WITHDRAWAL: &str = "holdfast-withdrawal/v1
@@ -311,12 +312,27 @@ pub(crate) fn releases() -> Vec<Seed> {
     };
     let empty = Release { payments: vec![], ..release() };
     let long = [&empty.to_bytes()[..], &[0]].concat();
+    let mut words = release();
+    words.payments.push(words.payments[0].clone());
+    words.payments[0].assertion = Some(customers::assertion(WITHDRAWAL));
+    words.payments[1].approvals.clear();
+    words.payments[1].mandate = Some(customers::mandate(MANDATE));
     vec![
+        good("words", words.to_bytes()),
         good("payment", release().to_bytes()),
         good("transfer", transfer.to_bytes()),
         good("empty", empty.to_bytes()),
         bad("trailing-byte", long),
     ]
+}
+
+pub(crate) fn enrolments() -> Vec<Seed> {
+    let recovery = [
+        ("approve_withdrawal", "recover_account"),
+        ("wd_01kaxjq8800000000000000007", "ac_1"),
+        ("text=TEXT", "credential=AA key=BB"),
+    ];
+    customers::enrolments(CHANGE, act_with_twin(with(OPERATOR, &recovery), 2))
 }
 
 fn receipt(what: Outcome) -> Vec<u8> {
@@ -414,6 +430,8 @@ pub(crate) fn envelopes() -> Vec<Seed> {
         bad("script-remove", script(2, 4, 50, 0)),
         bad("script-cut", script(0, 5, 90, 0)),
         bad("script-behind", script(1, 6, 0, 0)),
+        bad("script-enrolment", script(3, 0, 30, 1)),
+        bad("script-removal", script(4, 1, 60, 7)),
     ]
 }
 
@@ -475,6 +493,17 @@ buckets = {{ vouched = {{ size = "1000000", refill_per_hour = "0" }}, unvouched 
         address(HOT_ACCOUNT),
         address([0xda; 20]),
     );
+    let approval = "[approval]\nrp_id = \"approve.harbor.example\"\norigins = [\"https://approve.harbor.example\"]\n\
+         app_id = \"https://harbor.example/app-id.json\"\nageing = \"7d\"\nenrolments_per_day = 200\n\
+         user_verification = \"required\"\n\n[[wallets]]";
+    let approvals = with(
+        &text,
+        &[
+            ("[[wallets]]", approval),
+            ("decimals = 8\n", "decimals = 8\ncredential_cap = \"2.5\"\n"),
+            ("decimals = 6\n", "decimals = 6\ncredential_cap = \"0\"\n"),
+        ],
+    );
     let shorter = with(
         &text,
         &[
@@ -486,6 +515,8 @@ buckets = {{ vouched = {{ size = "1000000", refill_per_hour = "0" }}, unvouched 
     vec![
         bad("one-operator", with(&text, &[("threshold = 2", "threshold = 1")])),
         bad("unknown-key", with(&text, &[("threshold = 2", "threshold = 2\nquorum = 2")])),
+        bad("sudden", with(&approvals, &[("7d", "71h")])),
+        good("approvals", approvals),
         good("whole", text),
         good("before-init", shorter),
     ]
@@ -518,7 +549,7 @@ pub(crate) fn frames() -> Vec<Seed> {
         e.bytes(b"receipt")?.bool(true)?.ok()
     });
     let status = answer(|e| {
-        e.array(2)?.u8(3)?.array(1)?.array(11)?.str("harbor-hot")?.str("harbor.example")?.bytes(&[1; 32])?;
+        e.array(2)?.u8(3)?.array(1)?.array(12)?.str("harbor-hot")?.str("harbor.example")?.bytes(&[1; 32])?;
         e.bytes(&[2; 16])?
             .u64(25)?
             .u64(1)?
@@ -534,7 +565,16 @@ pub(crate) fn frames() -> Vec<Seed> {
             .str("btc-hot")?
             .encode(Network::Bitcoin)?
             .u8(8)?;
-        e.encode(holdfast_values::Amount::from_base_units(1 << 70))?.u32(5)?.ok()
+        e.encode(holdfast_values::Amount::from_base_units(1 << 70))?.u32(5)?;
+        e.array(3)?.u64(12)?.u64(2)?.u64(1)?.ok()
+    });
+    let enrolled = answer(|e| {
+        e.array(2)?.u8(5)?.array(1)?.array(3)?.u64(1_795_348_800_000_000)?.u64(0)?.bool(true)?.ok()
+    });
+    let credentials = answer(|e| {
+        e.array(2)?.u8(6)?.array(1)?.array(1)?.array(11)?.bytes(&[7; 20])?.str("ac_1")?.bytes(&[8; 42])?;
+        e.bool(true)?.bool(false)?.u8(2)?.bytes(&[7; 20])?.u64(1_795_348_800_000_000)?.null()?;
+        e.u64(1_795_608_000_000_000)?.u64(41)?.ok()
     });
     vec![
         good("authorise", frame(&authorise)),
@@ -544,6 +584,11 @@ pub(crate) fn frames() -> Vec<Seed> {
         good("refused", frame(&refused)),
         good("authorised", authorised),
         good("status", status),
+        good("enrol", frame(&Request::Enrol(vec![0xd2, 0x84]))),
+        good("remove", frame(&Request::Remove(vec![0xd2, 0x84]))),
+        good("ask-credentials", frame(&Request::Credentials("ac_1".parse().unwrap()))),
+        good("enrolled", enrolled),
+        good("credentials", credentials),
         good("done", frame(&Answer::Done("halt".to_owned()))),
         bad("too-long", [&[0xff; 4], &[0; 40][..]].concat()),
     ]

@@ -3,15 +3,9 @@
 
 use std::path::Path;
 
-use holdfast_authn::encoding;
-use holdfast_authn::webauthn::{
-    Accepted, Assertion, PublicKey, RelyingParty, WebAuthnError, verify_assertion,
-};
-use holdfast_values::TextDigest;
-
 use super::arguments::{Given, Takes, Usage};
-use super::json::{self, Json};
 use super::{Command, Failure, Report, Value, verify};
+use crate::audit::{self, Checked};
 
 pub(super) const ASSERTION: Command = Command {
     name: "assertion",
@@ -43,17 +37,6 @@ Exit code: 0 all accepted, 1 one or more refused, 2 the file cannot be read as s
     run: check,
 };
 
-/// What one object says.
-struct Item {
-    name: Option<String>,
-    public_key: Vec<u8>,
-    challenge: Vec<u8>,
-    client_data_json: Vec<u8>,
-    authenticator_data: Vec<u8>,
-    signature: Vec<u8>,
-    party: RelyingParty,
-}
-
 fn check(takes: &Takes, given: &Given) -> Result<Report, Failure> {
     match given.need(takes, 0)? {
         "check" => {}
@@ -62,48 +45,32 @@ fn check(takes: &Takes, given: &Given) -> Result<Report, Failure> {
         }
     }
     let path = Path::new(given.need(takes, 1)?);
-    let text = String::from_utf8(verify::read(path)?)
-        .map_err(|_| Usage(format!("{}: not UTF-8", path.display())))?;
-    let json = json::parse(&text)
-        .map_err(|place| Usage(format!("{}: not JSON from byte {place} on", path.display())))?;
-    let items = match json {
-        Json::List(items) => items,
-        one => vec![one],
-    };
-    let items: Vec<Item> = items
-        .iter()
-        .enumerate()
-        .map(|(place, json)| item(json).map_err(|wrong| Usage(format!("assertion {place}: {wrong}"))))
-        .collect::<Result<_, _>>()?;
-    let verdicts: Vec<_> = items.iter().map(verdict).collect();
-    let refused = verdicts.iter().filter(|verdict| verdict.is_err()).count();
-    let told = items.iter().zip(verdicts).enumerate();
-    let told = told.map(|(place, (item, verdict))| Value::Map(line(place, item, verdict))).collect();
+    let wrong = |what: &str| Usage(format!("{}: {what}", path.display()));
+    let text = String::from_utf8(verify::read(path)?).map_err(|_| wrong("not UTF-8"))?;
+    let checked = audit::check(&text).map_err(|what| wrong(&what))?;
+    let refused = checked.iter().filter(|one| one.verdict.is_err()).count();
     let report = vec![
         ("ok", (refused == 0).into()),
-        ("checked", u64::try_from(items.len()).unwrap_or(u64::MAX).into()),
-        ("refused", u64::try_from(refused).unwrap_or(u64::MAX).into()),
-        ("assertions", Value::List(told)),
+        ("checked", number(checked.len())),
+        ("refused", number(refused)),
+        (
+            "assertions",
+            Value::List(checked.iter().enumerate().map(|(place, one)| Value::Map(line(place, one))).collect()),
+        ),
     ];
     if refused == 0 { Ok(report) } else { Err(Failure::Told(report)) }
 }
 
-fn verdict(item: &Item) -> Result<Accepted, WebAuthnError> {
-    let key = PublicKey::from_sec1(&item.public_key).or_else(|_| PublicKey::from_cose(&item.public_key))?;
-    let assertion = Assertion {
-        client_data_json: &item.client_data_json,
-        authenticator_data: &item.authenticator_data,
-        signature: &item.signature,
-    };
-    verify_assertion(&item.party, &key, &item.challenge, &assertion)
+fn number(count: usize) -> Value {
+    u64::try_from(count).unwrap_or(u64::MAX).into()
 }
 
-fn line(place: usize, item: &Item, verdict: Result<Accepted, WebAuthnError>) -> Report {
+fn line(place: usize, checked: &Checked) -> Report {
     let mut line: Report = vec![
-        ("assertion", u64::try_from(place).unwrap_or(u64::MAX).into()),
-        ("name", item.name.clone().map_or(Value::Nothing, Value::Text)),
+        ("assertion", number(place)),
+        ("name", checked.name.clone().map_or(Value::Nothing, Value::Text)),
     ];
-    match verdict {
+    match &checked.verdict {
         Ok(accepted) => line.extend([
             ("verdict", "accepted".into()),
             ("user_verified", accepted.user_verified.into()),
@@ -118,63 +85,4 @@ fn line(place: usize, item: &Item, verdict: Result<Accepted, WebAuthnError>) -> 
         ]),
     }
     line
-}
-
-const MEMBERS: [&str; 10] = [
-    "public_key",
-    "challenge",
-    "text",
-    "clientDataJSON",
-    "authenticatorData",
-    "signature",
-    "origin",
-    "rpId",
-    "appId",
-    "name",
-];
-
-fn item(json: &Json) -> Result<Item, String> {
-    let Json::Object(members) = json else { return Err("not an object".to_owned()) };
-    if let Some((name, _)) = members.iter().find(|(name, _)| !MEMBERS.contains(&name.as_str())) {
-        return Err(format!("nothing is called {name:?}: see --help"));
-    }
-    let maybe = |wanted: &str| match members.iter().find(|(name, _)| name == wanted) {
-        None => Ok(None),
-        Some((_, Json::Text(text))) => Ok(Some(text.as_str())),
-        Some(_) => Err(format!("{wanted} is not a string")),
-    };
-    let need = |wanted: &str| maybe(wanted)?.ok_or_else(|| format!("{wanted} is missing"));
-    let bytes = |wanted: &str| {
-        let text = need(wanted)?;
-        encoding::base64url(text.as_bytes())
-            .ok_or_else(|| format!("{wanted} is not base64url without padding"))
-    };
-    let challenge = match (maybe("challenge")?, maybe("text")?) {
-        (Some(_), None) => bytes("challenge")?,
-        (None, Some(text)) => TextDigest::of(text.as_bytes()).0.to_vec(),
-        _ => return Err("give challenge or text, one of them".to_owned()),
-    };
-    let key = need("public_key")?;
-    let public_key = hexadecimal(key)
-        .or_else(|| encoding::base64url(key.as_bytes()))
-        .ok_or("public_key is neither hexadecimal nor base64url without padding")?;
-    Ok(Item {
-        name: maybe("name")?.map(str::to_owned),
-        public_key,
-        challenge,
-        client_data_json: bytes("clientDataJSON")?,
-        authenticator_data: bytes("authenticatorData")?,
-        signature: bytes("signature")?,
-        party: RelyingParty {
-            rp_id: need("rpId")?.into(),
-            origins: vec![need("origin")?.into()],
-            app_id: maybe("appId")?.map(Into::into),
-        },
-    })
-}
-
-fn hexadecimal(text: &str) -> Option<Vec<u8>> {
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let bytes = pairs.iter().map(|pair| encoding::hex::<1>(pair).map(|[byte]| byte));
-    if rest.is_empty() && !pairs.is_empty() { bytes.collect() } else { None }
 }

@@ -4,7 +4,6 @@ mod arguments;
 mod assertion;
 mod control;
 mod credential;
-mod json;
 mod report;
 mod verify;
 

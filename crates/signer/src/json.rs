@@ -6,7 +6,7 @@ const DEPTH_MAX: usize = 16;
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Json {
+pub(crate) enum Json {
     Object(Vec<(String, Json)>),
     List(Vec<Json>),
     Text(String),
@@ -15,7 +15,7 @@ pub(super) enum Json {
 }
 
 /// The one value that a text is; or the place, in bytes, where it is none.
-pub(super) fn parse(text: &str) -> Result<Json, usize> {
+pub(crate) fn parse(text: &str) -> Result<Json, usize> {
     let mut reader = Reader { rest: text };
     let value = reader.value(DEPTH_MAX).filter(|_| reader.next().is_none());
     value.ok_or_else(|| text.len().saturating_sub(reader.rest.len()))
