@@ -48,6 +48,26 @@ pub struct Config {
     pub webhooks: Vec<Webhook>,
     /// Where addresses are.
     pub geo: GeoFiles,
+    /// The gate before the exchange's own API; without it there is none.
+    pub gate: Option<GateConfig>,
+}
+
+/// The gate before the exchange's own API.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateConfig {
+    /// The file with the routes (docs/gate.md).
+    pub routes: PathBuf,
+    /// Where Envoy asks over gRPC; without it, only HTTP is answered.
+    #[serde(default)]
+    pub grpc: Option<SocketAddr>,
+    /// How often the core is told what was seen of the keys, in seconds.
+    #[serde(default = "summary_seconds")]
+    pub summary_seconds: u64,
+}
+
+const fn summary_seconds() -> u64 {
+    60
 }
 
 /// Files in MaxMind's format; what is not given is not known.
@@ -70,6 +90,7 @@ impl Default for Config {
             kek: None,
             webhooks: Vec::new(),
             geo: GeoFiles::default(),
+            gate: None,
         }
     }
 }
@@ -147,6 +168,9 @@ impl Config {
             resolve(&mut tls.cert);
             resolve(&mut tls.key);
         }
+        if let Some(gate) = &mut config.gate {
+            resolve(&mut gate.routes);
+        }
         if let Some(KekSource::File(path)) = &mut config.kek {
             resolve(path);
         }
@@ -166,6 +190,7 @@ impl Config {
         let limits = &self.limits;
         for (name, value) in [
             ("snapshot_every", self.snapshot_every),
+            ("gate.summary_seconds", self.gate.as_ref().map_or(1, |gate| gate.summary_seconds)),
             ("limits.head_seconds", limits.head_seconds),
             ("limits.body_seconds", limits.body_seconds),
             ("limits.request_seconds", limits.request_seconds),

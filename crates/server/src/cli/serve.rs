@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use holdfast_gate::{Gate, Routes};
 use holdfast_values::Timestamp;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -17,7 +19,9 @@ use crate::clock::{self, Clock};
 use crate::config::{Config, Webhook};
 use crate::data::{self, DataDir};
 use crate::fingerprint::Fingerprinter;
+use crate::gate::Keeper;
 use crate::geo::Geo;
+use crate::grpc;
 use crate::http::{self, Acceptor, App};
 use crate::intake::{self, Intake};
 use crate::metrics::Metrics;
@@ -28,6 +32,8 @@ use crate::views::{Follower, Signal};
 
 /// How many slow hashes at once: each takes about 19 MiB.
 const SLOW_HASHES: usize = 4;
+/// A file of routes larger than this is none.
+const ROUTES_BYTES_MAX: u64 = 1 << 20;
 /// How often it is checked that the writer is alive.
 const WATCH_EVERY: Duration = Duration::from_millis(500);
 
@@ -152,6 +158,15 @@ async fn serve(args: &ServeArgs) -> Result<bool, Failure> {
     let intake = Intake::start(options, recovered, clock.clone(), Arc::clone(&metrics), signal)
         .map_err(|error| Failure::new("intake", error))?;
 
+    let fingerprints = Fingerprinter::new(fingerprint_key);
+    let (keeper, questions) = match start_gate(&config, &intake, &clock, &fingerprints).await {
+        Ok(Some((keeper, listener))) => (Some(keeper), listener),
+        Ok(None) => (None, None),
+        Err(failure) => {
+            intake.stop();
+            return Err(failure);
+        }
+    };
     let address = args.listen.unwrap_or(config.listen);
     let acceptor = Acceptor::bind(address, config.tls.as_ref(), config.limits.clone()).await;
     let acceptor = match acceptor {
@@ -171,7 +186,7 @@ async fn serve(args: &ServeArgs) -> Result<bool, Failure> {
         views,
         journal: std::sync::Mutex::new(reader),
         vault,
-        fingerprints: Fingerprinter::new(fingerprint_key),
+        fingerprints,
         release_key,
         second_opinion: std::sync::Mutex::default(),
         clock,
@@ -182,6 +197,7 @@ async fn serve(args: &ServeArgs) -> Result<bool, Failure> {
         challenges: Challenges::default(),
         slow_hashes: tokio::sync::Semaphore::new(SLOW_HASHES),
         geo,
+        gate: keeper.clone(),
         started: Instant::now(),
     });
     let router = http::router(Arc::clone(&app));
@@ -200,7 +216,13 @@ async fn serve(args: &ServeArgs) -> Result<bool, Failure> {
             }
         }
     };
+    let (ending, ended) = tokio::sync::watch::channel(false);
+    let asides = asides(&config, &app, questions, &ended);
     http::serve(acceptor, router, stop).await;
+    drop(ending);
+    for aside in asides {
+        let _failed_anyway = aside.await;
+    }
     let died = intake.has_ended();
     if died {
         tracing::error!("the writer's thread has ended: start the server again");
@@ -220,6 +242,68 @@ async fn look_around(app: &Arc<App>) {
     if let Ok(Err(error)) = tokio::task::spawn_blocking(move || app.vault.look_around()).await {
         tracing::error!(code = error.code(), %error, "the vault");
     }
+}
+
+/// A gate that knows every key, and where Envoy asks it.
+async fn start_gate(
+    config: &Config,
+    intake: &Intake,
+    clock: &Clock,
+    fingerprints: &Fingerprinter,
+) -> Result<Option<(Arc<Keeper>, Option<TcpListener>)>, Failure> {
+    let Some(gate) = &config.gate else { return Ok(None) };
+    let bytes = data::read_limited(&gate.routes, ROUTES_BYTES_MAX).map_err(|e| Failure::new("file", e))?;
+    let invalid = |error: String| Failure::new("gate_routes", format!("{}: {error}", gate.routes.display()));
+    let text = String::from_utf8(bytes).map_err(|_| invalid("not UTF-8".to_owned()))?;
+    let routes = Routes::parse(&text).map_err(|error| invalid(error.to_string()))?;
+    let count = routes.count();
+    let listener = match gate.grpc {
+        None => None,
+        Some(address) => {
+            let listener = grpc::bind(address).await.map_err(|error| {
+                Failure::new("listen", format!("cannot listen on {address} for the gate: {error}"))
+            })?;
+            if !address.ip().is_loopback() {
+                tracing::warn!(
+                    "the gate answers beyond this machine, without TLS: let only the proxy reach it"
+                );
+            }
+            Some(listener)
+        }
+    };
+    let keeper = Arc::new(Keeper::new(Gate::new(routes, clock.now()), fingerprints.clone()));
+    intake.attach(Arc::clone(&keeper)).await.map_err(|error| Failure::new("intake", error))?;
+    let grpc = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    let grpc = grpc.map_or_else(|| "off".to_owned(), |address| address.to_string());
+    tracing::info!(routes = count, grpc, "the gate is ready");
+    Ok(Some((keeper, listener)))
+}
+
+/// What runs beside HTTP for the gate: answers to Envoy, and reports to the core. All of it ends with `ended`.
+fn asides(
+    config: &Config,
+    app: &http::Shared,
+    questions: Option<TcpListener>,
+    ended: &tokio::sync::watch::Receiver<bool>,
+) -> Vec<tokio::task::JoinHandle<()>> {
+    let (Some(gate), Some(keeper)) = (&config.gate, &app.gate) else { return Vec::new() };
+    let mut asides = Vec::new();
+    if let Some(listener) = questions {
+        let (app, keeper, mut ended) = (Arc::clone(app), Arc::clone(keeper), ended.clone());
+        let stop = async move { drop(ended.changed().await) };
+        asides.push(tokio::spawn(grpc::serve(listener, app, keeper, stop)));
+    }
+    let (intake, clock) = (app.intake.clone(), app.clock.clone());
+    let (keeper, mut ended) = (Arc::clone(keeper), ended.clone());
+    let every = Duration::from_secs(gate.summary_seconds);
+    asides.push(tokio::spawn(async move {
+        let mut over = false;
+        while !over {
+            over = tokio::time::timeout(every, ended.changed()).await.is_ok();
+            crate::gate::tell(&intake, &keeper, &clock).await;
+        }
+    }));
+    asides
 }
 
 fn signal_of(kind: SignalKind) -> Result<tokio::signal::unix::Signal, Failure> {

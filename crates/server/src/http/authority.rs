@@ -83,6 +83,7 @@ pub const AUTHORITY: &[(&str, &str, Rule)] = &[
     ("GET", "/panic/{account}/{day}/{mark}", Rule::Open),
     ("POST", "/panic/{account}/{day}/{mark}", Rule::Open),
     ("GET", "/v1/enrolments", WALLET),
+    ("POST", "/v1/gate/check", SERVICE),
     ("POST", "/v1/transactions", WALLET),
     ("GET", "/v1/transactions", READ),
     ("POST", "/v1/transactions/receipts", WALLET),

@@ -115,6 +115,9 @@ pub(super) async fn metrics(State(app): State<Shared>) -> Response {
     if let Some(outbox) = &app.outbox {
         text.push_str(&outbox.metrics());
     }
+    if let Some(keeper) = &app.gate {
+        text.push_str(&crate::gate::metrics(&keeper.gate().stats()));
+    }
     if let Ok(answer) = app.intake.ask(super::gauges::text).await {
         text.push_str(&answer.value);
     }

@@ -15,6 +15,7 @@ mod controls;
 mod credentials;
 mod enrolments;
 mod evidence;
+pub(crate) mod gate;
 mod gauges;
 mod keys;
 mod lists;
@@ -45,6 +46,7 @@ use crate::challenges::Challenges;
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::fingerprint::Fingerprinter;
+use crate::gate::Keeper;
 use crate::geo::Geo;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
@@ -97,6 +99,8 @@ pub struct App {
     pub slow_hashes: Semaphore,
     /// Where addresses are.
     pub geo: Geo,
+    /// Judges requests to the exchange's own API, if it is configured.
+    pub gate: Option<Arc<Keeper>>,
     /// When the server started.
     pub started: Instant,
 }
@@ -157,6 +161,7 @@ pub fn router(app: Shared) -> Router {
         .route("/v1/policy", get(controls::policy))
         .route("/v1/buckets", get(controls::buckets))
         .route("/v1/tokens/{client}", delete(controls::revoke_token))
+        .route("/v1/gate/check", post(gate::check))
         .route("/health", get(meta::health))
         .route("/ready", get(meta::ready))
         .route("/metrics", get(meta::metrics))

@@ -4,7 +4,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    accounts, acts, approvals, chain, changes, codes, controls, credentials, enrolments, keys, lists,
+    accounts, acts, approvals, chain, changes, codes, controls, credentials, enrolments, gate, keys, lists,
     mandates, meta, panic, sessions, transactions, withdrawals,
 };
 
@@ -27,7 +27,7 @@ use super::{
         credentials::sign_in_options, credentials::sign_in, mandates::offer, mandates::grant, mandates::list, codes::begin,
         codes::confirm, codes::recovery_codes, codes::present, sessions::report, sessions::devices, panic::link,
         panic::show, panic::freeze, enrolments::list,
-        chain::observe, lists::alarms, lists::recovered_spends, meta::health, meta::ready, meta::metrics, meta::openapi,
+        gate::check, chain::observe, lists::alarms, lists::recovered_spends, meta::health, meta::ready, meta::metrics, meta::openapi,
     ),
     modifiers(&Token),
     security(("token" = [])),
@@ -35,6 +35,7 @@ use super::{
         (name = "withdrawals", description = "What may leave."),
         (name = "accounts", description = "Whose money it is, and how it is protected."),
         (name = "protection", description = "Keys, codes, mandates, devices: on whose word an account moves."),
+        (name = "gate", description = "Requests to the exchange's own API, judged before they reach it."),
         (name = "controls", description = "Prices, halts, operators' acts, and what decides at the moment."),
         (name = "meta", description = "The server itself."),
     ),

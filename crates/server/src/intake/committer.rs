@@ -13,6 +13,7 @@ pub(super) struct Batch {
     pub(super) drafts: Vec<Draft>,
     pub(super) replies: Vec<Box<dyn Reply>>,
     pub(super) publish: Option<Arc<Published>>,
+    pub(super) gate: Vec<crate::gate::Change>,
 }
 
 /// The committer's thread; it ends with its channel, or with the first group that cannot be written.
@@ -48,7 +49,7 @@ fn run(
     writer: &mpsc::Sender<Message>,
     batches: &mpsc::Receiver<Batch>,
 ) {
-    while let Ok(Batch { drafts, mut replies, publish }) = batches.recv() {
+    while let Ok(Batch { drafts, mut replies, publish, gate }) = batches.recv() {
         if cfg!(feature = "unsafe-early-reply") {
             answer(std::mem::take(&mut replies), &Ok(()));
             // Long enough for the answers to leave, so that the test which must notice them has something to notice.
@@ -62,6 +63,9 @@ fn run(
                 }
                 if let Some(published) = publish {
                     shared.publish(published);
+                }
+                if let Some(keeper) = shared.keeper.get() {
+                    keeper.apply(gate);
                 }
                 shared.durable.send_replace(head.sequence);
                 shared.signal.raise();

@@ -6,6 +6,7 @@ use holdfast_decision::{State, decide, fold};
 use holdfast_journal::{Draft, MAX_PART_BYTES};
 use holdfast_values::Timestamp;
 
+use crate::gate;
 use crate::problem::Problem;
 
 use super::Reply;
@@ -17,6 +18,8 @@ pub(super) struct Group {
     pub(super) replies: Vec<Box<dyn Reply>>,
     /// Something that the edge knows by heart has changed.
     pub(super) publish: bool,
+    /// What the gate has to know before the answers leave.
+    pub(super) gate: Vec<gate::Change>,
 }
 
 impl Group {
@@ -102,6 +105,7 @@ impl Desk<'_> {
         let sequence = self.state.sequence().saturating_add(1);
         fold(self.state, sequence, at, &events);
         self.group.drafts.push(draft);
+        self.group.gate.extend(gate::changes(self.state, &events));
         self.group.publish |= events.iter().any(|event| {
             matches!(
                 event,

@@ -15,7 +15,7 @@ use core::fmt;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, mpsc};
 use std::thread::JoinHandle;
 
 use holdfast_decision::State;
@@ -26,6 +26,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
 use crate::exchange;
+use crate::gate::Keeper;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::views::Signal;
@@ -163,6 +164,7 @@ struct Shared {
     durable: watch::Sender<u64>,
     metrics: Arc<Metrics>,
     signal: Signal,
+    keeper: OnceLock<Arc<Keeper>>,
 }
 
 impl Shared {
@@ -265,6 +267,7 @@ impl Intake {
             durable: watch::Sender::new(recovered.state.sequence()),
             metrics,
             signal,
+            keeper: OnceLock::new(),
         });
         let queue_max = options.queue_max;
         let writer = writer::Writer::new(options, clock, Arc::clone(&shared), sender.clone(), receiver);
@@ -298,6 +301,15 @@ impl Intake {
     #[must_use]
     pub fn published(&self) -> Arc<Published> {
         Arc::clone(&self.shared.published.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Gives the gate what State knows of keys, and from then on every change of it before the answer that tells of it.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn attach(&self, keeper: Arc<Keeper>) -> Result<(), Unavailable> {
+        let attached = Arc::clone(self.shared.keeper.get_or_init(|| keeper));
+        self.ask(move |desk| attached.replace(desk.state())).await.map(|_| ())
     }
 
     /// The sequence of the last durable record, and a way to wait for the next.

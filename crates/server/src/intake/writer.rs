@@ -110,6 +110,9 @@ impl Writer {
         }
         self.shared.durable.send_replace(state.sequence().saturating_sub(self.drafts()));
         self.shared.publish(Arc::new(Published::of(&state)));
+        if let Some(keeper) = self.shared.keeper.get() {
+            keeper.replace(&state);
+        }
         self.shared.healthy.store(true, Ordering::Relaxed);
         self.core = Some(Core { state, committer, snapshot_at, snapshot: None });
         self.hand_over();
@@ -211,14 +214,16 @@ impl Writer {
             return;
         }
         let Some(core) = &self.core else { return };
-        let Group { drafts, replies, publish } = std::mem::take(&mut self.group);
+        let Group { drafts, replies, publish, gate } = std::mem::take(&mut self.group);
         if drafts.is_empty() {
             // Everything before these reads is durable: no group is on its way.
             return answer(replies, &Ok(()));
         }
         let publish = publish.then(|| Arc::new(Published::of(&core.state)));
         self.committing = true;
-        if let Err(mpsc::SendError(batch)) = core.committer.batches.send(Batch { drafts, replies, publish }) {
+        if let Err(mpsc::SendError(batch)) =
+            core.committer.batches.send(Batch { drafts, replies, publish, gate })
+        {
             answer(batch.replies, &Err(Unavailable::Journal("the committer has ended".into())));
         }
     }
