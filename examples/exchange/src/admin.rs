@@ -19,6 +19,7 @@ use crate::clock;
 use crate::code;
 use crate::exchange::Exchange;
 use crate::holdfast::{Answer, KeyText};
+use crate::sign_in;
 use crate::web;
 
 type Shared = State<Arc<Exchange>>;
@@ -56,6 +57,8 @@ async fn authorise(State(exchange): Shared, request: Request, next: Next) -> Res
 struct NewCustomer {
     account: String,
     tier: String,
+    /// To sign in on the web page.
+    password: Option<String>,
 }
 
 async fn create_customer(
@@ -65,8 +68,14 @@ async fn create_customer(
     let account = account(&new.account)?;
     done(exchange.holdfast.open_account(account.as_str(), &new.tier).await)?;
     let code_secret = clock::random().map_err(AdminError::internal)?;
+    let password =
+        new.password.as_deref().map(sign_in::password).transpose().map_err(AdminError::internal)?;
     let mut book = exchange.book();
-    book.customers.entry(account.clone()).or_insert_with(|| Customer { code_secret, ..Customer::default() });
+    book.customers.entry(account.clone()).or_insert_with(|| Customer {
+        code_secret,
+        password,
+        ..Customer::default()
+    });
     Ok(Json(json!({ "account": account.as_str() })))
 }
 

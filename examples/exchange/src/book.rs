@@ -19,10 +19,18 @@ pub(crate) struct Balance {
 #[derive(Default)]
 pub(crate) struct Customer {
     pub(crate) balances: BTreeMap<AssetSymbol, Balance>,
+    /// What signing in on the web page takes, beside a code.
+    pub(crate) password: Option<Password>,
     /// The secret of the one-time codes on the customer's phone.
     pub(crate) code_secret: [u8; 20],
     /// The last time step whose code was used: each works once.
     pub(crate) code_step: u64,
+}
+
+/// A password, as far as it is kept.
+pub(crate) struct Password {
+    pub(crate) salt: [u8; 16],
+    pub(crate) hash: [u8; 32],
 }
 
 /// An API key.

@@ -17,7 +17,20 @@ struct File {
     holdfast: HoldfastFile,
     /// A header from which the customer's address is taken; only behind a proxy that sets it.
     client_ip_header: Option<String>,
+    /// The two web origins; none, and customers have the API and bearer sessions alone.
+    web: Option<WebFile>,
     assets: Vec<AssetFile>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WebFile {
+    listen: SocketAddr,
+    certificate_file: PathBuf,
+    key_file: PathBuf,
+    app_host: String,
+    approve_host: String,
+    approve_folder: PathBuf,
 }
 
 #[derive(Debug, Deserialize)]
@@ -83,8 +96,26 @@ pub(crate) struct Config {
     pub(crate) clock_rate: u32,
     /// A header from which the customer's address is taken.
     pub(crate) client_ip_header: Option<String>,
+    /// The two web origins.
+    pub(crate) web: Option<Web>,
     /// By symbol.
     pub(crate) assets: BTreeMap<AssetSymbol, Asset>,
+}
+
+/// The two web origins, on one listener with TLS, told apart by the host that a request names.
+#[derive(Clone)]
+pub(crate) struct Web {
+    pub(crate) listen: SocketAddr,
+    /// The certificate chain for both hosts, PEM.
+    pub(crate) certificate_file: PathBuf,
+    /// Its private key, PEM.
+    pub(crate) key_file: PathBuf,
+    /// Where customers sign in, such as `app.harbor.example`.
+    pub(crate) app_host: String,
+    /// Where their keys approve, and nothing else is served, such as `approve.harbor.example`.
+    pub(crate) approve_host: String,
+    /// What is served there.
+    pub(crate) approve_folder: PathBuf,
 }
 
 /// Something that customers hold.
@@ -136,9 +167,31 @@ impl Config {
             timeout: std::time::Duration::from_millis(file.holdfast.timeout_ms.max(100)),
             clock_rate: file.holdfast.clock_rate.max(1),
             client_ip_header: file.client_ip_header,
+            web: file.web.map(|web| self::web(base, web)).transpose()?,
             assets,
         })
     }
+}
+
+fn web(base: &Path, file: WebFile) -> Result<Web, ConfigError> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
+    for host in [&file.app_host, &file.approve_host] {
+        if host.is_empty() || !host.bytes().all(plain) {
+            return Err(ConfigError::Invalid(format!("web: {host:?} is no host name in lower case")));
+        }
+    }
+    if file.app_host == file.approve_host {
+        let why = "web: approve_host must be a host of its own, or a stolen session's page could ask the key";
+        return Err(ConfigError::Invalid(why.to_owned()));
+    }
+    Ok(Web {
+        listen: file.listen,
+        certificate_file: base.join(file.certificate_file),
+        key_file: base.join(file.key_file),
+        app_host: file.app_host,
+        approve_host: file.approve_host,
+        approve_folder: base.join(file.approve_folder),
+    })
 }
 
 fn asset(file: &AssetFile) -> Result<(AssetSymbol, Asset), ConfigError> {

@@ -317,6 +317,7 @@ mod tests {
             timeout: std::time::Duration::from_millis(200),
             clock_rate: 1,
             client_ip_header: None,
+            web: None,
             assets: BTreeMap::from([("BTC".parse().unwrap(), asset)]),
         });
         let account: AccountId = "a".parse().unwrap();

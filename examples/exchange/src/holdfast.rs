@@ -41,6 +41,9 @@ pub(crate) struct Problem {
     pub(crate) title: String,
     #[serde(default)]
     pub(crate) detail: Option<String>,
+    /// What must be approved first, if that is why.
+    #[serde(default)]
+    pub(crate) approval: Option<Value>,
 }
 
 /// Where a withdrawal stands.
@@ -243,6 +246,16 @@ impl Holdfast {
     pub(crate) async fn security_change(&self, account: &str, kind: &str) -> Answer<Value> {
         let body = json!({ "kind": kind }).to_string();
         self.call("POST", format!("/v1/accounts/{account}/security-changes"), None, Some(body)).await
+    }
+
+    /// Asks about an account's protection, or changes it: the answer as it is.
+    pub(crate) async fn protection(
+        &self,
+        method: &'static str,
+        path: String,
+        body: Option<Value>,
+    ) -> Answer<Value> {
+        self.call(method, path, None, body.map(|body| body.to_string())).await
     }
 
     /// What time it is at Holdfast, in milliseconds since 1970, if it says so.

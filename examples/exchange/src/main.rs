@@ -4,6 +4,7 @@
 //! locks the money in the `book` and asks `holdfast` whether it may leave.
 
 mod admin;
+mod approve;
 mod binance;
 mod book;
 mod clock;
@@ -11,6 +12,9 @@ mod code;
 mod config;
 mod exchange;
 mod holdfast;
+mod pages;
+mod sign_in;
+mod tls;
 mod web;
 
 use std::net::SocketAddr;
@@ -60,6 +64,7 @@ async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     tracing::info!(listen = %customers.local_addr()?, admin = %staff.local_addr()?, "harbor is open");
     let exchange = Exchange::new(config);
     tokio::spawn(std::sync::Arc::clone(&exchange).follow());
+    pages::open(&exchange).await?;
 
     let limit = DefaultBodyLimit::max(BODY_BYTES_MAX);
     let front = Router::new().merge(binance::router()).merge(web::router());

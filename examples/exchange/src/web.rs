@@ -1,5 +1,4 @@
-//! What the web page of a signed-in customer calls. Sessions are bearer tokens; the page itself is not part of the
-//! example.
+//! What the web page of a signed-in customer calls. Sessions are bearer tokens, or a cookie of the page in `pages`.
 
 use std::sync::Arc;
 
@@ -17,6 +16,7 @@ use crate::clock;
 use crate::code;
 use crate::exchange::{Ask, Exchange, Failure};
 use crate::holdfast::{Answer, Evidence};
+use crate::sign_in;
 
 type Shared = State<Arc<Exchange>>;
 
@@ -30,6 +30,7 @@ pub(crate) fn router() -> Router<Arc<Exchange>> {
         .route("/withdrawals/{id}/cancel", post(cancel))
         .route("/withdrawals/{id}/code", post(confirm))
         .route("/addresses", post(add_address))
+        .route("/sign-in", post(sign_in::sign_in))
 }
 
 /// What the page sends to withdraw.
@@ -61,14 +62,16 @@ struct AddressForm {
     memo: Option<String>,
 }
 
-fn session(exchange: &Exchange, headers: &HeaderMap) -> Result<AccountId, Failure> {
+/// Whose session a request is of.
+pub(crate) fn session(exchange: &Exchange, headers: &HeaderMap) -> Result<AccountId, Failure> {
     let token = headers.get("authorization").and_then(|value| value.to_str().ok());
-    let token = token.and_then(|value| value.strip_prefix("Bearer ")).ok_or(Failure::NotAuthorised)?;
+    let token = token.and_then(|value| value.strip_prefix("Bearer "));
+    let token = token.or_else(|| sign_in::cookie(headers)).ok_or(Failure::NotAuthorised)?;
     exchange.book().sessions.get(token).cloned().ok_or(Failure::NotAuthorised)
 }
 
 /// Uses up a one-time code.
-fn use_code(exchange: &Exchange, account: &AccountId, text: &str) -> Result<(), Failure> {
+pub(crate) fn use_code(exchange: &Exchange, account: &AccountId, text: &str) -> Result<(), Failure> {
     let seconds = clock::system_ms() / 1_000;
     let mut book = exchange.book();
     let customer = book.customers.get_mut(account).ok_or(Failure::NotAuthorised)?;

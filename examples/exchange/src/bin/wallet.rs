@@ -18,6 +18,7 @@ use serde_json::json;
 
 use crate::wallet::book::{self, Signature, Transfer};
 use crate::wallet::config::{self, Keys, Kind, Run};
+use crate::wallet::enrol::Courier;
 use crate::wallet::flow::Flow;
 use crate::wallet::holdfast::Holdfast;
 use crate::wallet::order::{self, Order, Wish};
@@ -237,8 +238,12 @@ fn addresses(config: &Run, count: u32) -> Result<(), Box<dyn Error>> {
 fn run(arguments: &RunArguments) -> Result<(), Box<dyn Error>> {
     let config = Run::load(&arguments.at.config)?;
     let poll = config.poll;
+    let mut courier = Courier::new(&config)?;
     let mut flow = Flow::new(config, arguments.bump_after.map(Duration::from_secs))?;
     loop {
+        if let Some(courier) = &mut courier {
+            courier.round(&flow.holdfast)?;
+        }
         flow.round()?;
         if arguments.once {
             return Ok(());

@@ -73,7 +73,7 @@ pub(crate) struct Run {
     pub(crate) holdfast_url: String,
     pub(crate) token: String,
     pub(crate) keys_socket: PathBuf,
-    /// The signer's own socket, for `void` alone.
+    /// The signer's own socket: for `void`, and to tell the signer of customers' keys.
     pub(crate) signer_socket: Option<PathBuf>,
     /// The folder with what is under way.
     pub(crate) state: PathBuf,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use holdfast_authn::encoding::{base64, to_base64};
 use holdfast_values::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::book::{Attempt, Transfer};
@@ -54,6 +54,29 @@ pub(crate) enum Verdict {
     Released(String),
     /// Not with these withdrawals; each with why.
     Dropped(Vec<(String, String)>),
+}
+
+/// What the signer is to be told of a customer's key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Document {
+    /// `enrolment` or `removal`.
+    pub(crate) kind: String,
+    pub(crate) account: String,
+    /// In base64; absent if the account's data was destroyed.
+    pub(crate) document: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Enrolments {
+    documents: Vec<Numbered>,
+    more: bool,
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    number: u64,
+    #[serde(flatten)]
+    document: Document,
 }
 
 #[derive(Deserialize)]
@@ -162,6 +185,13 @@ impl Holdfast {
         }
         let health: Health = self.call("GET", "/health", None)?;
         Timestamp::parse(&health.time).map_err(|error| HoldfastError::Unknown(error.to_string()))
+    }
+
+    /// What signers are to be told of customers' keys after a number, oldest first, and whether there is more.
+    pub(crate) fn enrolments(&self, after: u64) -> Result<(Vec<(u64, Document)>, bool), HoldfastError> {
+        let page: Enrolments = self.call("GET", &format!("/v1/enrolments?after={after}"), None)?;
+        let numbered = page.documents.into_iter().map(|row| (row.number, row.document));
+        Ok((numbered.collect(), page.more))
     }
 
     /// Hands in what the signer said.

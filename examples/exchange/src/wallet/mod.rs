@@ -5,11 +5,12 @@
 //! (`holdfast`), builds transactions (`coins` for Bitcoin, `gas` for EVM networks), has them released, hands them to the
 //! keys (`frame` is what the two say to each other), and sends them to the chain (`node`). What it has under way is in a file
 //! (`book`), so that however it ends it goes on with the same transactions. `flow` opens new ones, `step` moves each a
-//! step further. `order` is what operators ask of it.
+//! step further. `order` is what operators ask of it. `enrol` carries word of customers' keys to the signer.
 
 pub(crate) mod book;
 pub(crate) mod coins;
 pub(crate) mod config;
+pub(crate) mod enrol;
 pub(crate) mod flow;
 pub(crate) mod frame;
 pub(crate) mod gas;
