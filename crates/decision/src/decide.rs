@@ -236,7 +236,7 @@ fn put_api_key(
     // What bounds it stays until its owner bounds it otherwise.
     let fence = known.and_then(|known| known.fenced.as_ref()).map(|fenced| fenced.fence.clone());
     let fence = fence.unwrap_or_default();
-    let spec = ApiKeySpec { key, scopes, ip_allowlist: ip_allowlist.to_vec(), fence };
+    let spec = ApiKeySpec { key, scopes, ip_allowlist: ip_allowlist.to_vec(), fence, new_material: false };
     crate::protect::check_plain_api_key(state, at, account, owner, &spec)?;
     let revision = known.map_or(1, |known| known.revision.saturating_add(1));
     out.push(Event::ApiKeyPut { account, key, revision, scopes, ip_allowlist: ip_allowlist.to_vec() });

@@ -22,7 +22,7 @@ pub const SLEEPS_AFTER: Micros = 30 * time::DAY;
 /// How many sums of one key are kept apart; beyond it the two oldest are joined, which only makes them count for longer.
 pub const KEY_SPENT_MAX: usize = 256;
 
-/// True if `new` lets a holder of the key do anything that `old` did not, or is a key of another make.
+/// True if `new` lets a holder of the key do anything that `old` did not, or is held by somebody else.
 pub fn widens(old: &ApiKey, new: &ApiKeySpec) -> bool {
     let unbounded = FencedKey::default();
     let fence = &old.fenced.as_deref().unwrap_or(&unbounded).fence;
@@ -37,7 +37,8 @@ pub fn widens(old: &ApiKey, new: &ApiKeySpec) -> bool {
         (Some(_), None) => true,
         (Some(old), Some(new)) => new.iter().any(|to| !old.contains(to)),
     };
-    !old.scopes.contains(new.scopes)
+    new.new_material
+        || !old.scopes.contains(new.scopes)
         || adds_addresses
         || adds_destinations
         || is_more(fence.usd_cents_24h, new.fence.usd_cents_24h)

@@ -266,6 +266,9 @@ pub struct ApiKeySpec {
     /// What makes a key more than its scopes and addresses.
     #[n(3)]
     pub fence: KeyFence,
+    /// Its secret or public half is another than before: to whoever has it, it is a new key.
+    #[n(4)]
+    pub new_material: bool,
 }
 
 /// What bounds an API key beside scopes and addresses.

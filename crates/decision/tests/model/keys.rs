@@ -33,7 +33,13 @@ fn opened() -> Run {
 
 /// A key that may do everything from one address.
 fn spec(number: u64, fence: KeyFence) -> ApiKeySpec {
-    ApiKeySpec { key: key(number), scopes: Scopes(7), ip_allowlist: vec![fingerprint("ip", 0)], fence }
+    ApiKeySpec {
+        key: key(number),
+        scopes: Scopes(7),
+        ip_allowlist: vec![fingerprint("ip", 0)],
+        fence,
+        new_material: false,
+    }
 }
 
 #[track_caller]
@@ -232,7 +238,8 @@ fn widening_is_whatever_lets_a_key_do_more() {
         change(&mut new);
         widens(bound, &new)
     };
-    let wider: [fn(&mut ApiKeySpec); 11] = [
+    let wider: [fn(&mut ApiKeySpec); 12] = [
+        |new| new.new_material = true,
         |new| new.scopes = Scopes(7),
         |new| new.scopes = Scopes(2),
         |new| new.ip_allowlist.push(fingerprint("ip", 2)),
@@ -254,7 +261,7 @@ fn widening_is_whatever_lets_a_key_do_more() {
         |new| new.fence.expires_at = Some(Timestamp(999)),
         |new| new.fence.asn = Some(2),
     ];
-    assert_eq!(wider.map(widens_to), [true; 11]);
+    assert_eq!(wider.map(widens_to), [true; 12]);
     assert_eq!(narrower.map(widens_to), [false; 7]);
     // From anywhere before: any list of addresses or destinations is narrower.
     let listed = ApiKeySpec {

@@ -110,6 +110,7 @@ pub(crate) fn asymmetric(key: u64) -> ApiKeySpec {
         scopes: Scopes(7),
         ip_allowlist: vec![fingerprint("ip", 0)],
         fence: KeyFence { asymmetric: true, ..KeyFence::default() },
+        new_material: false,
     }
 }
 

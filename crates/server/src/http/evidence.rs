@@ -287,6 +287,26 @@ impl StoredKey {
         self.dialect.as_deref().map_or(Some(Dialect::Binance), Dialect::from_name)
     }
 
+    /// The same key, for another revision.
+    pub(super) fn again(&self) -> Self {
+        Self {
+            revision: self.revision,
+            algorithm: self.algorithm,
+            material: self.material.clone(),
+            passphrase: self.passphrase.clone(),
+            dialect: self.dialect.clone(),
+            allow: Vec::new(),
+        }
+    }
+
+    /// Whether whoever could sign with the one can sign with the other.
+    pub(super) fn is_same_material(&self, other: &Self) -> bool {
+        self.algorithm == other.algorithm
+            && self.dialect == other.dialect
+            && *self.material == *other.material
+            && self.passphrase.as_deref() == other.passphrase.as_deref()
+    }
+
     /// The entry of its allowlist that an address lies in: the narrowest.
     pub(super) fn entry_of(&self, ip: IpAddr) -> Option<IpNet> {
         let entries = self.allow.iter().filter_map(|text| text.parse::<IpNet>().ok());

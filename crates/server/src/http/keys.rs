@@ -43,7 +43,8 @@ pub(super) struct ApiKeyBody {
     /// The dialect of its requests; `binance` if it is not said.
     #[serde(default)]
     dialect: Option<String>,
-    /// The shared secret, for `hmac_sha256` and `hmac_sha512`. Without one it is made here, and shown once.
+    /// The shared secret, for `hmac_sha256` and `hmac_sha512`. A new key without one gets one that is made here and shown
+    /// once; a key that is there keeps its own.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     secret: Option<Zeroizing<String>>,
@@ -51,7 +52,7 @@ pub(super) struct ApiKeyBody {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     passphrase: Option<Zeroizing<String>>,
-    /// The public key in PEM, for `ed25519` and `rsa`.
+    /// The public key in PEM, for `ed25519` and `rsa`. A key that is there keeps its own without one.
     #[serde(default)]
     public_key: Option<String>,
     /// Only to these destinations, if any are named; at most 64.
@@ -310,9 +311,7 @@ pub(super) async fn put(
     ip_allowlist.sort_unstable();
     ip_allowlist.dedup();
     let fence = fence(&app, &body)?;
-    let material = material(&mut body)?;
     let fingerprint = app.fingerprints.api_key(&key);
-    let lines = lines(&key, scopes, &networks, &body, &material.kept);
 
     // One change at a time, so that the revision that the vault is told is the one that State gives.
     let _change = app.key_changes.lock().await;
@@ -327,23 +326,34 @@ pub(super) async fn put(
         .value
         .ok_or(Problem::refused(Refusal::AccountUnknown, ""))?;
     let next = current.saturating_add(1);
-    let new = StoredKey {
-        revision: next,
-        algorithm: body.algorithm,
-        material: material.kept,
-        passphrase: body.passphrase.take(),
-        dialect: body.dialect.take(),
-        allow: networks.iter().map(ToString::to_string).collect(),
-    };
     let (store, owner, name) = (Arc::clone(&app), account.clone(), key.clone());
-    let keep = move || {
-        let mut stored = StoredKeys::read(&store.vault, &owner, &name)?;
-        stored.0.retain(|stored| stored.revision == current);
-        stored.0.push(new);
-        stored.write(&store.vault, &owner, &name)
+    let read = move || StoredKeys::read(&store.vault, &owner, &name);
+    let mut stored = tokio::task::spawn_blocking(read).await.map_err(|_| Problem::new("internal"))??;
+    let before = stored.0.iter().find(|stored| stored.revision == current);
+    let (kept, shown) = match before.filter(|before| keeps(&body, before)) {
+        Some(before) => (before.again(), None),
+        None => {
+            let material = material(&mut body)?;
+            let fresh = StoredKey {
+                revision: next,
+                algorithm: body.algorithm,
+                material: material.kept,
+                passphrase: body.passphrase.take(),
+                dialect: body.dialect.take(),
+                allow: Vec::new(),
+            };
+            (fresh, material.shown)
+        }
     };
+    let new_material = !before.is_some_and(|before| before.is_same_material(&kept));
+    let lines = lines(&key, scopes, &networks, &body, &kept.material);
+    let new = StoredKey { revision: next, allow: networks.iter().map(ToString::to_string).collect(), ..kept };
+    stored.0.retain(|stored| stored.revision == current);
+    stored.0.push(new);
+    let (store, owner, name) = (Arc::clone(&app), account.clone(), key.clone());
+    let keep = move || stored.write(&store.vault, &owner, &name);
     tokio::task::spawn_blocking(keep).await.map_err(|_| Problem::new("internal"))??;
-    let spec = ApiKeySpec { key: fingerprint, scopes, ip_allowlist, fence };
+    let spec = ApiKeySpec { key: fingerprint, scopes, ip_allowlist, fence, new_material };
     let proof = Proof { approval: body.approval.take(), ..Proof::default() };
     let wanted = Change::PutApiKey(Box::new(spec));
     let decided = changes::change(&app, account.clone(), wanted, lines, proof).await?;
@@ -355,7 +365,13 @@ pub(super) async fn put(
         .value
         .unwrap_or(next);
     let sequence = decided.sequence;
-    Ok(At::ok(sequence, ApiKeyReply { revision, sequence, secret: material.shown }))
+    Ok(At::ok(sequence, ApiKeyReply { revision, sequence, secret: shown }))
+}
+
+/// Whether a request says nothing of a secret or public half, so that the one of before stays.
+fn keeps(body: &ApiKeyBody, before: &StoredKey) -> bool {
+    let says_nothing = body.secret.is_none() && body.public_key.is_none() && body.passphrase.is_none();
+    says_nothing && before.algorithm == body.algorithm && before.dialect == body.dialect
 }
 
 #[utoipa::path(

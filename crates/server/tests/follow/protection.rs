@@ -81,6 +81,7 @@ fn changes() -> Vec<Change> {
                 asymmetric: true,
                 asn: Some(64_500),
             },
+            new_material: true,
         })),
         Change::LockSettings { days: 7 },
         Change::UnlockSettings,
