@@ -9,8 +9,8 @@ use holdfast_authn::webauthn::{Accepted, Assertion, PublicKey, RelyingParty, ver
 use holdfast_decision::State as Core;
 use holdfast_decision::acts::Digest;
 use holdfast_decision::configuration::Party;
-use holdfast_decision::reason::Refusal;
 use holdfast_decision::protection::{ApprovalFlags, ApprovedText, BoundApproval, Credential, CredentialUse};
+use holdfast_decision::reason::Refusal;
 use holdfast_values::{AccountId, Fingerprint};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -243,7 +243,8 @@ pub(super) async fn approve(
         })
         .await?
         .value;
-    let (known, party) = found.ok_or(Problem::refused(Refusal::CredentialUnknown, "").field("assertion"))??;
+    let (known, party) =
+        found.ok_or(Problem::refused(Refusal::CredentialUnknown, "").field("assertion"))??;
     let digest = sha256(text);
     let (owned, owner) = (std::sync::Arc::clone(app), account.clone());
     let verify = move || {
