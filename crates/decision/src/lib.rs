@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod lookup;
 mod observe;
 mod operate;
+pub mod outcome;
 pub mod price;
 mod protect;
 pub mod protection;
