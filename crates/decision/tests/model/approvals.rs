@@ -394,7 +394,7 @@ fn what_was_asked_for_under_a_mandate_stays_bound_until_it_is_revoked() {
         run.wait(0);
         let expected = if is_revoked { Class::Unvouched } else { Class::Bound };
         assert_eq!(open(&run, id).decision.class, expected);
-        assert_eq!(is_bound(&mut run, 2, 1, 7), false, "what comes later is not");
+        assert!(!is_bound(&mut run, 2, 1, 7), "what comes later is not");
     }
 }
 

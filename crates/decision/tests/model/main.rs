@@ -14,6 +14,7 @@
 
 mod approvals;
 mod arrivals;
+mod changes;
 mod codes;
 mod coins;
 mod compare;
@@ -22,12 +23,15 @@ mod golden;
 mod harbor;
 mod keys;
 mod ladder;
+mod lapses;
 mod lifecycle;
 mod moves;
 mod owner;
 mod play;
 mod properties;
+mod protection;
 mod random;
+mod recovery;
 mod reference;
 mod releases;
 mod sessions;

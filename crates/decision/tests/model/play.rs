@@ -108,6 +108,8 @@ pub(crate) struct Play {
     pub(crate) is_settled: bool,
     last: Option<RequestWithdrawal>,
     part: Option<u64>,
+    /// At whose codes somebody guesses.
+    pub(crate) guessed: Option<usize>,
     /// The nonce of a text that was approved.
     pub(crate) said: u64,
     /// Transactions that were proposed, or might have been.
@@ -125,6 +127,7 @@ impl Play {
             is_settled: false,
             last: None,
             part: None,
+            guessed: None,
             said: 0,
             made: Vec::new(),
         }

@@ -46,6 +46,13 @@ impl Play {
 
     /// Something about whose word it is.
     pub(crate) fn speak(&mut self, state: &State, now: Timestamp) -> Command {
+        if let Some(guessed) = self.guessed {
+            if self.random.one_in(9) {
+                self.guessed = None;
+            } else if self.random.one_in(2) {
+                return shows(guessed, CodePurpose::Login, CodeProof::Wrong, None);
+            }
+        }
         match self.random.below(100) {
             0..26 => self.approves_something(state, now),
             26..34 => self.adds(state, now),
@@ -55,8 +62,8 @@ impl Play {
                 let credential = known.map_or_else(|| fingerprint("credential", 999), |one| one.credential);
                 self.asks(state, now, who, Change::RemoveCredential { credential })
             }
-            38..44 => self.codes(state, now),
-            44..50 => self.fenced_key(state, now),
+            38..46 => self.codes(state, now),
+            46..50 => self.fenced_key(state, now),
             50..61 => self.mandate(state, now),
             61..67 => self.lock(state, now),
             67..70 => {
@@ -65,8 +72,8 @@ impl Play {
                 let who = frozen.unwrap_or(3);
                 self.asks(state, now, who, Change::Unfreeze)
             }
-            70..79 => self.recovery(state, now),
-            79..86 => self.code(state),
+            70..80 => self.recovery(state, now),
+            80..86 => self.code(state),
             86..92 => self.appears(state),
             92..96 => self.keys_at_large(state, now),
             _ => {
@@ -143,10 +150,7 @@ impl Play {
             open.status() == Status::AwaitingApproval && open.decision.factors.contains(Factor::Passkey)
         };
         let may = |id: &AccountId| {
-            let known = state
-                .account(id)
-                .is_some_and(|account| state.has_counting(now, account, CredentialUse::Approve));
-            known
+            state.account(id).is_some_and(|account| state.has_counting(now, account, CredentialUse::Approve))
         };
         let open = state.withdrawals().filter(|(_, open)| {
             (asks(open) || open.status() != Status::Approved)
@@ -174,6 +178,7 @@ impl Play {
         let used_for = self.random.pick(&[
             CredentialUse::Approve,
             CredentialUse::Approve,
+            CredentialUse::Master,
             CredentialUse::Master,
             CredentialUse::Login,
         ]);
@@ -212,7 +217,7 @@ impl Play {
         used_for: CredentialUse,
     ) -> Option<Box<ApprovedText>> {
         let known = self.known(state, who, |one| one.used_for == used_for)?;
-        let nonce = if self.random.one_in(25) { self.said } else { self.number() };
+        let nonce = if self.random.one_in(12) { self.said } else { self.number() };
         self.said = nonce;
         let mut text = change_text(&account(who), change, now, nonce);
         match self.random.below(60) {
@@ -253,10 +258,10 @@ impl Play {
     }
 
     fn codes(&mut self, state: &State, now: Timestamp) -> Command {
-        let who = self.one_of(state, |known| !known.is_frozen);
+        let who = self.one_of(state, |known| !known.is_frozen && !state.settings_locked(now, known));
         let change = match self.random.below(9) {
             0..3 => Change::EnrolCodes { step: now.0 / (30 * time::SECOND) },
-            3..6 => Change::RemoveCodes,
+            3..7 => Change::RemoveCodes,
             _ => Change::PutRecoveryCodes { count: self.random.pick(&[8, 8, 8, 8, 32, 0, 33]) },
         };
         self.asks(state, now, who, change)
@@ -276,7 +281,12 @@ impl Play {
             let purpose =
                 if self.random.one_in(6) { CodePurpose::Withdrawal(id) } else { CodePurpose::Login };
             (
-                self.one_of(state, |known| known.protection.as_ref().is_some_and(|one| one.codes.is_some())),
+                self.one_of(state, |known| {
+                    known
+                        .protection
+                        .as_ref()
+                        .is_some_and(|one| one.codes.is_some_and(|codes| !codes.is_removed))
+                }),
                 purpose,
             )
         } else {
@@ -288,6 +298,8 @@ impl Play {
         let right = self.proof(state, who);
         let proof = right.filter(|_| self.random.one_in(2)).unwrap_or(CodeProof::Wrong);
         let device = self.random.one_in(2).then(|| self.random.below(4));
+        // Now and then somebody goes on guessing.
+        self.guessed = Some(who).filter(|_| purpose == CodePurpose::Login && self.random.one_in(2));
         shows(who, purpose, proof, device)
     }
 
@@ -311,6 +323,7 @@ impl Play {
                 asymmetric: !self.random.one_in(5),
                 asn: some(&mut self.random).then_some(7),
             },
+            new_material: self.random.one_in(8),
         };
         self.asks(state, now, who, Change::PutApiKey(Box::new(spec)))
     }
@@ -385,12 +398,17 @@ impl Play {
     }
 
     fn lock(&mut self, state: &State, now: Timestamp) -> Command {
-        let who = if self.random.one_in(3) {
+        let who = if !self.random.one_in(3) {
             self.one_of(state, |known| state.settings_locked(now, known))
         } else {
             self.speaker()
         };
         let is_locked = state.account(&account(who)).is_some_and(|known| state.settings_locked(now, known));
+        if !is_locked && self.random.one_in(2) {
+            // Whoever locks has a master key, as far as anybody has one.
+            let who = self.one_of(state, |known| state.has_counting(now, known, CredentialUse::Master));
+            return self.asks(state, now, who, Change::LockSettings { days: 1 });
+        }
         let change = match self.random.below(4) {
             0 if !is_locked => Change::LockSettings { days: self.random.pick(&[1, 1, 1, 2, 0, 31]) },
             1 if is_locked => Change::LockSettings { days: self.random.pick(&[1, 2, 3]) },
@@ -410,13 +428,14 @@ impl Play {
             .collect();
         if recovering.is_empty() || self.random.one_in(4) {
             let who = self.speaker();
-            return self.asks(state, now, who, Change::BeginRecovery);
+            let change = if self.random.one_in(4) { Change::StopRecovery } else { Change::BeginRecovery };
+            return self.asks(state, now, who, change);
         }
         let who = self.random.pick(&recovering);
         let pending = self.known(state, who, |known| known.is_pending).filter(|known| known.is_pending);
         match (pending, self.random.below(10)) {
             (_, 0..2) => self.asks(state, now, who, Change::StopRecovery),
-            (Some(known), 2..) => {
+            (Some(known), 2..7) => {
                 let key = if self.random.one_in(9) { digest("other", 1) } else { known.key };
                 let act = Act::RecoverAccount { account: account(who), credential: known.id, key };
                 self.signed(act, now)

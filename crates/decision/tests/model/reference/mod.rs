@@ -11,6 +11,7 @@ mod line;
 mod policy;
 mod release;
 mod rules;
+mod shown;
 mod word;
 
 use std::collections::{BTreeMap, BTreeSet};
