@@ -9,7 +9,8 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use holdfast_authn::{KeyKind, KeyMaterial};
+use holdfast_authn::encoding::to_base64;
+use holdfast_authn::{Dialect, KeyKind, KeyMaterial};
 use holdfast_values::{AccountId, Amount, AssetSymbol, Name};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ use crate::book::{ApiKey, Customer};
 use crate::clock;
 use crate::code;
 use crate::exchange::Exchange;
-use crate::holdfast::{Answer, KeyText};
+use crate::holdfast::{Answer, KeyTerms, KeyText};
 use crate::sign_in;
 use crate::web;
 
@@ -121,9 +122,13 @@ struct NewApiKey {
     key: Option<String>,
     /// Ed25519 or RSA, PEM. Without it, an HMAC secret is made.
     public_key: Option<String>,
+    /// How its requests are signed; `binance`, if absent.
+    dialect: Option<String>,
+    /// What okx and kucoin want beside the secret, and coinbase takes.
+    passphrase: Option<String>,
     #[serde(default)]
     withdraw: bool,
-    /// Addresses that it may be used from; must be given if it may withdraw.
+    /// Addresses and networks that it may be used from; must be given if it may withdraw.
     #[serde(default)]
     ips: Vec<String>,
 }
@@ -142,21 +147,29 @@ async fn create_api_key(
     if exchange.book().api_keys.get(key.as_str()).is_some_and(|known| known.account != owner) {
         return Err(AdminError::new(409, "key_taken", "This key belongs to another customer."));
     }
-    let secret = clock::hex(&clock::random::<32>().map_err(AdminError::internal)?);
+    let dialect = Dialect::from_name(new.dialect.as_deref().unwrap_or("binance"));
+    let dialect =
+        dialect.ok_or_else(|| AdminError::new(400, "dialect_unknown", "Nobody signs like that."))?;
+    let random = clock::random::<32>().map_err(AdminError::internal)?;
+    // Kraken's secrets are base64.
+    let secret = if dialect == Dialect::Kraken { to_base64(&random) } else { clock::hex(&random) };
+    let passphrase = new.passphrase.as_deref();
     let material = match &new.public_key {
         Some(pem) => KeyMaterial::from_public_key_pem(pem),
-        None => KeyMaterial::hmac_sha256(secret.as_bytes()),
+        None => KeyMaterial::shared(dialect, &secret, passphrase),
     };
     let material = material.map_err(|error| AdminError::new(400, error.code(), format!("{error}")))?;
     let text = match (&new.public_key, material.kind()) {
         (Some(pem), KeyKind::RsaPkcs1Sha256) => KeyText::Public { algorithm: "rsa", pem },
         (Some(pem), _) => KeyText::Public { algorithm: "ed25519", pem },
-        (None, _) => KeyText::Hmac(&secret),
+        (None, KeyKind::HmacSha512) => {
+            KeyText::Hmac { algorithm: "hmac_sha512", secret: &secret, passphrase }
+        }
+        (None, _) => KeyText::Hmac { algorithm: "hmac_sha256", secret: &secret, passphrase },
     };
-    let registered =
-        exchange.holdfast.put_api_key(owner.as_str(), key.as_str(), text, new.withdraw, &new.ips).await;
-    done(registered)?;
-    exchange.book().api_keys.insert(key.to_string(), ApiKey { account: owner, material });
+    let terms = KeyTerms { dialect: dialect.as_str(), withdraw: new.withdraw, ips: &new.ips };
+    done(exchange.holdfast.put_api_key(owner.as_str(), key.as_str(), text, terms).await)?;
+    exchange.book().api_keys.insert(key.to_string(), ApiKey { account: owner, dialect, material, nonce: 0 });
     let secret = new.public_key.is_none().then_some(secret);
     Ok(Json(json!({ "api_key": key.as_str(), "secret": secret })))
 }

@@ -255,6 +255,7 @@ fn with_raw<T>(
 fn authenticate(exchange: &Exchange, raw: &RawRequest<'_>) -> Result<(SignedRequest, ApiKey), Failure> {
     let signed = parse(Dialect::Binance, raw).map_err(Failure::Request)?;
     let key = exchange.book().api_keys.get(signed.api_key().as_str()).cloned();
+    let key = key.filter(|key| key.dialect == Dialect::Binance);
     Ok((signed, key.ok_or(Failure::NotAuthorised)?))
 }
 

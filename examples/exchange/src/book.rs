@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_authn::KeyMaterial;
+use holdfast_authn::{Dialect, KeyMaterial};
 use holdfast_values::{AccountId, Amount, AssetSymbol, Network};
 
 /// What a customer owns of one asset.
@@ -37,7 +37,11 @@ pub(crate) struct Password {
 #[derive(Clone)]
 pub(crate) struct ApiKey {
     pub(crate) account: AccountId,
+    /// The one dialect that it signs in.
+    pub(crate) dialect: Dialect,
     pub(crate) material: KeyMaterial,
+    /// The last nonce that it used, where its dialect has one.
+    pub(crate) nonce: u64,
 }
 
 /// Where a withdrawal stands, as far as Harbor knows.

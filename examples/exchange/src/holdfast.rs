@@ -162,10 +162,17 @@ pub(crate) fn withdrawal_body(order: &Order, decimals: u8, evidence: &Evidence) 
 
 /// What an API key's requests are verified with.
 pub(crate) enum KeyText<'a> {
-    /// The secret, as the customer has it.
-    Hmac(&'a str),
+    /// The secret, as the customer has it, and what the dialect wants beside it.
+    Hmac { algorithm: &'static str, secret: &'a str, passphrase: Option<&'a str> },
     /// A public key and what Holdfast calls its algorithm.
     Public { algorithm: &'static str, pem: &'a str },
+}
+
+/// What an API key is for.
+pub(crate) struct KeyTerms<'a> {
+    pub(crate) dialect: &'static str,
+    pub(crate) withdraw: bool,
+    pub(crate) ips: &'a [String],
 }
 
 impl Holdfast {
@@ -215,18 +222,17 @@ impl Holdfast {
         account: &str,
         key: &str,
         material: KeyText<'_>,
-        withdraw: bool,
-        ips: &[String],
+        terms: KeyTerms<'_>,
     ) -> Answer<Value> {
-        let scopes: &[&str] = if withdraw { &["read", "withdraw"] } else { &["read"] };
-        let body = match material {
-            KeyText::Hmac(secret) => {
-                json!({ "scopes": scopes, "ip_allowlist": ips, "algorithm": "hmac_sha256", "secret": secret })
-            }
-            KeyText::Public { algorithm, pem } => {
-                json!({ "scopes": scopes, "ip_allowlist": ips, "algorithm": algorithm, "public_key": pem })
-            }
+        let scopes: &[&str] = if terms.withdraw { &["read", "withdraw"] } else { &["read"] };
+        let (algorithm, secret, passphrase, pem) = match material {
+            KeyText::Hmac { algorithm, secret, passphrase } => (algorithm, Some(secret), passphrase, None),
+            KeyText::Public { algorithm, pem } => (algorithm, None, None, Some(pem)),
         };
+        let body = json!({
+            "scopes": scopes, "ip_allowlist": terms.ips, "dialect": terms.dialect, "algorithm": algorithm,
+            "secret": secret, "passphrase": passphrase, "public_key": pem,
+        });
         self.call("PUT", format!("/v1/accounts/{account}/api-keys/{key}"), None, Some(body.to_string())).await
     }
 

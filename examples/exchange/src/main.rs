@@ -1,6 +1,7 @@
 //! Harbor, a small exchange: shows how a backend integrates Holdfast. Balances live in memory and nothing trades.
 //!
-//! Customers come through a Binance-compatible API (`binance`) or a web session (`web`); both end in `exchange`, which
+//! Customers come through a Binance-compatible API (`binance`), in other dialects (`dialects`) or a web session (`web`);
+//! all end in `exchange`, which
 //! locks the money in the `book` and asks `holdfast` whether it may leave.
 
 mod admin;
@@ -10,6 +11,7 @@ mod book;
 mod clock;
 mod code;
 mod config;
+mod dialects;
 mod exchange;
 mod holdfast;
 mod pages;
@@ -67,7 +69,7 @@ async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     pages::open(&exchange).await?;
 
     let limit = DefaultBodyLimit::max(BODY_BYTES_MAX);
-    let front = Router::new().merge(binance::router()).merge(web::router());
+    let front = Router::new().merge(binance::router()).merge(dialects::router()).merge(web::router());
     let front = front.layer(limit).with_state(std::sync::Arc::clone(&exchange));
     let front = front.into_make_service_with_connect_info::<SocketAddr>();
     let back = admin::router(exchange).layer(limit);

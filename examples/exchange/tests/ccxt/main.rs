@@ -9,6 +9,7 @@
 )]
 
 mod attacks;
+mod dialects;
 mod request;
 mod stand;
 

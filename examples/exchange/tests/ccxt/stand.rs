@@ -163,7 +163,12 @@ pub(crate) enum Kind {
     Hmac,
     Ed25519,
     Rsa,
+    /// In another dialect than Binance's; from any address of this machine.
+    Dialect(&'static str),
 }
+
+/// What goes with the secret in the dialects that want it.
+pub(crate) const PASSPHRASE: &str = "open sesame";
 
 /// A customer, as the customer's own program knows it.
 #[derive(Clone, Debug)]
@@ -193,6 +198,11 @@ pub(crate) struct Stand {
     _exchange: Process,
     server: Option<Process>,
     dir: Temporary,
+}
+
+fn wall_clock() -> Timestamp {
+    let micros = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros();
+    Timestamp(u64::try_from(micros).unwrap())
 }
 
 fn free_address() -> String {
@@ -229,12 +239,16 @@ fn time(http: &Http, url: &str) -> Option<Timestamp> {
 impl Stand {
     /// Starts everything under the baseline policy; a customer has 20 BTC, 100,000 USDT, one key, and [`OWN`] in the book.
     pub(crate) fn new(customers: &[(&'static str, &str, Kind)]) -> Self {
+        Self::at_rate(customers, RATE)
+    }
+
+    /// The same, with Holdfast's clock so many times as fast as this machine's; at 1 it is about a second ahead, so that
+    /// clients need not ask what time it is.
+    pub(crate) fn at_rate(customers: &[(&'static str, &str, Kind)], rate: u32) -> Self {
         let dir = Temporary::new();
         let path = |name: &str| dir.0.join(name).display().to_string();
         let http = Http::new();
-        let micros = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros();
-        let now = Timestamp(u64::try_from(micros).unwrap());
-        let begin = now.minus(AGE + 2 * 24 * 3_600 * 1_000_000).floor_second();
+        let begin = wall_clock().minus(AGE + 2 * 24 * 3_600 * 1_000_000).floor_second();
 
         for name in ["alice", "bob"] {
             run(holdfast(), &["operator", "keygen", "--out", &path(name)], "");
@@ -264,7 +278,7 @@ impl Stand {
         config["listen"] = json!(customers_at);
         config["admin_listen"] = json!(staff_at);
         config["client_ip_header"] = json!(FROM);
-        config["holdfast"] = json!({ "url": url, "token_file": "token", "poll_ms": 100, "clock_rate": RATE });
+        config["holdfast"] = json!({ "url": url, "token_file": "token", "poll_ms": 100, "clock_rate": rate });
         let admin_token = "the-director";
         for (name, text) in [
             ("harbor.json", config.to_string()),
@@ -299,7 +313,9 @@ impl Stand {
         // A week passes in a second.
         stand.restart(begin, 7 * 24 * 3_600);
         until("everything is of age", || stand.time().since(begin) > AGE);
-        stand.restart(now, RATE);
+        let ahead = if rate == 1 { 1_000_000 } else { 0 };
+        stand.restart(wall_clock().plus(ahead), rate);
+        stand.staff("PUT", "/clock-rate", &json!({ "rate": rate })).ok();
         stand.feeder = Some(Feeder::start(stand.http.clone(), &stand.holdfast, &stand.prices));
         stand
     }
@@ -323,21 +339,41 @@ impl Stand {
             let deposit = json!({ "asset": asset, "amount": amount });
             self.staff("POST", &format!("/customers/{name}/deposits"), &deposit).ok();
         }
-        let mut key = json!({ "withdraw": true, "ips": ["127.0.0.1"] });
+        let customer = self.open_key(name, kind, true);
+        let session = self.staff("POST", &format!("/customers/{name}/sessions"), &json!({})).ok();
+        let session = session["session"].as_str().unwrap().to_owned();
+        let own = json!({ "network": "bitcoin", "address": OWN });
+        self.http.json("POST", &format!("{}/addresses", self.harbor), &session, &own).ok();
+        customer
+    }
+
+    /// One more API key of a customer.
+    pub(crate) fn open_key(&self, name: &str, kind: Kind, withdraw: bool) -> Customer {
+        let mut key = json!({ "withdraw": withdraw, "ips": ["127.0.0.1"] });
+        if let Kind::Dialect(dialect) = kind {
+            key["dialect"] = json!(dialect);
+            key["ips"] = json!(["127.0.0.0/8"]);
+            if matches!(dialect, "okx" | "kucoin") {
+                key["passphrase"] = json!(PASSPHRASE);
+            }
+        }
         let pair = key_pair(kind);
         if let Some((_, public)) = &pair {
             key["public_key"] = json!(public);
         }
         let made = self.staff("POST", &format!("/customers/{name}/api-keys"), &key).ok();
-        let session = self.staff("POST", &format!("/customers/{name}/sessions"), &json!({})).ok();
-        let session = session["session"].as_str().unwrap().to_owned();
-        let own = json!({ "network": "bitcoin", "address": OWN });
-        self.http.json("POST", &format!("{}/addresses", self.harbor), &session, &own).ok();
         let secret = pair.map(|(private, _)| private);
         Customer {
             api_key: made["api_key"].as_str().unwrap().to_owned(),
             secret: secret.unwrap_or_else(|| made["secret"].as_str().unwrap().to_owned()),
         }
+    }
+
+    /// The records of the journal, as `holdfast journal export` prints them.
+    pub(crate) fn journal(&self) -> Vec<Value> {
+        let data = self.dir.0.join("data").display().to_string();
+        let text = run(holdfast(), &["journal", "export", "--jsonl", "--data", &data], "");
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Asks Harbor's staff interface.
@@ -428,9 +464,9 @@ fn issue(dir: &Path, url: &str, init: &str, client: &str, scopes: &str) -> Strin
 /// A private and a public key in PEM, made by node; none for HMAC.
 fn key_pair(kind: Kind) -> Option<(String, String)> {
     let what = match kind {
-        Kind::Hmac => return None,
-        Kind::Ed25519 => "'ed25519'",
+        Kind::Ed25519 | Kind::Dialect("rfc9421") => "'ed25519'",
         Kind::Rsa => "'rsa', {modulusLength: 2048}",
+        Kind::Hmac | Kind::Dialect(_) => return None,
     };
     let script = format!(
         "const pair = require('crypto').generateKeyPairSync({what});
@@ -475,7 +511,7 @@ impl Drop for Feeder {
     }
 }
 
-/// `tests/client/drive.mjs`: the real ccxt.
+/// The real ccxt: `tests/client/drive.mjs` in Binance's dialect, or `drive.mjs` beside this file in the others.
 pub(crate) struct Ccxt {
     _process: Process,
     ask: ChildStdin,
@@ -484,7 +520,14 @@ pub(crate) struct Ccxt {
 
 impl Ccxt {
     pub(crate) fn start() -> Self {
-        let script = repository("tests/client/drive.mjs");
+        Self::run(&repository("tests/client/drive.mjs"))
+    }
+
+    pub(crate) fn of_dialects() -> Self {
+        Self::run(&repository("examples/exchange/tests/ccxt/drive.mjs"))
+    }
+
+    fn run(script: &Path) -> Self {
         let mut command = Command::new("node");
         let mut child = command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (ask, answers) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
