@@ -1,0 +1,262 @@
+//! Whose word it is, in a real browser: Chromium with virtual security keys on the sample exchange, two host names over TLS, a
+//! real Holdfast, a real signer with a registry of its own, and a chain that checks every signature.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests: a failure is a failed test"
+)]
+
+mod stand;
+
+use std::process::Command;
+
+use holdfast_authn::encoding::to_base64url;
+use serde_json::{Value, json};
+
+use crate::stand::{APP_ID, NEW, Stand, THIEF, has_browser, has_npm, repository, until};
+
+/// Enrolled keys are at the signer, and past both ageings.
+fn come_of_age(stand: &mut Stand, accounts: &[&str]) {
+    for account in accounts {
+        until("the signer knows the key", || stand.registered(account) == 1);
+    }
+    stand.pass(74);
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn key(stand: &mut Stand, name: &str, protocol: &str) {
+    stand.browser.ok(&json!({ "do": "key", "name": name, "protocol": protocol }));
+}
+
+/// What an approved withdrawal must look like on its way: the page showed it, the key signed it, the coins arrived.
+fn approves_and_is_paid(stand: &mut Stand, who: &str, key: &str, satoshi: u64) {
+    let before = stand.paid(NEW);
+    let amount = format!("{}.{:08}", satoshi / 100_000_000, satoshi % 100_000_000);
+    let said = stand.browser.ok(&json!({ "do": "withdraw", "as": who, "amount": amount, "address": NEW }));
+    assert!(text(&said).starts_with("Confirm it with: passkey"), "{said}");
+    let answer = stand.browser.ok(&json!({ "do": "approve", "as": who, "key": key }));
+    let (shown, after) = (&answer["before"], &answer["after"]);
+    assert_eq!((text(&shown["host"]), text(&shown["title"])), ("approve.harbor.example", "Send this?"));
+    for part in [amount.as_str(), "BTC", NEW, who] {
+        assert!(text(&shown["what"]).contains(part), "{part} is missing in {shown}");
+    }
+    assert_eq!((text(&after["title"]), text(&after["trouble"])), ("Approved", ""), "{after}");
+    until("the wallet sends it", || stand.pool() == 1);
+    stand.chain("mine", &json!({ "blocks": 1 }));
+    assert_eq!(stand.paid(NEW) - before, satoshi);
+    until("Holdfast knows that it was signed", || ["released", "broadcast"].contains(&stand.newest(who).1.as_str()));
+}
+
+/// The signer lets 0.2 BTC a day leave without a customer's key that it knows itself: what is paid here was vouched for.
+#[test]
+fn a_key_approves_what_the_page_shows_and_the_transaction_is_signed() {
+    if !has_browser() {
+        return;
+    }
+    let mut stand = Stand::new();
+    for (name, protocol) in [("ada", "ctap2"), ("ben", "u2f")] {
+        stand.open(name);
+        stand.sign_in(name);
+        key(&mut stand, name, protocol);
+        let answer = stand.browser.ok(&json!({ "do": "register", "as": name, "key": name }));
+        let after = &answer["registered"]["after"];
+        assert_eq!((text(&after["title"]), text(&after["trouble"])), ("Registered", ""), "{answer}");
+        until("its owner is told", || stand.told(name) == ["add_credential"]);
+    }
+    // A key from before there was an approve host, brought over by the exchange.
+    stand.open("cleo");
+    let u2f = stand.browser.ok(&json!({ "do": "legacy", "name": "cleo", "appId": APP_ID }));
+    let known = stand.ask("POST", "/v1/accounts/cleo/credentials", &json!({ "u2f": u2f, "label": "old key" })).ok();
+    assert_eq!(known["legacy_u2f"], true);
+    stand.sign_in("cleo");
+
+    come_of_age(&mut stand, &["ada", "ben", "cleo"]);
+    approves_and_is_paid(&mut stand, "ada", "ada", 200_000_000);
+    approves_and_is_paid(&mut stand, "ben", "ben", 150_000_000);
+    approves_and_is_paid(&mut stand, "cleo", "cleo", 125_000_000);
+
+    // A further key comes by the word of the first, and counts at once: here and at the signer.
+    key(&mut stand, "spare", "u2f");
+    let answer = stand.browser.ok(&json!({ "do": "register", "as": "ada", "key": "spare", "by": "ada" }));
+    let asked = &answer["registered"]["after"];
+    assert_eq!(text(&asked["title"]), "Add another security key?", "{answer}");
+    assert_eq!(text(&answer["approved"]["after"]["title"]), "Approved", "{answer}");
+    until("the signer knows the further key", || stand.registered("ada") == 2);
+    approves_and_is_paid(&mut stand, "ada", "spare", 110_000_000);
+}
+
+/// The challenge of an account's newest withdrawal.
+fn challenge(stand: &Stand, account: &str) -> (String, String) {
+    let (id, status) = stand.newest(account);
+    assert_eq!(status, "awaiting_approval");
+    let asked = stand.ask("GET", &format!("/v1/withdrawals/{id}/approval"), &Value::Null).ok();
+    let digest = ring::digest::digest(&ring::digest::SHA256, text(&asked["text"]).as_bytes());
+    (id, to_base64url(digest.as_ref()))
+}
+
+/// What Holdfast says to an assertion.
+fn verdict(stand: &Stand, account: &str, id: &str, assertion: &Value) -> String {
+    let body = json!({ "account": account, "assertion": assertion });
+    let answer = stand.ask("POST", &format!("/v1/withdrawals/{id}/approval"), &body);
+    format!("{} {} {}", answer.status, answer.code().1, text(&answer.body["detail"]))
+}
+
+#[test]
+fn a_phishing_relay_gets_a_session_and_next_to_nothing_else() {
+    if !has_browser() {
+        return;
+    }
+    let mut stand = Stand::new();
+    for name in ["ada", "bob"] {
+        stand.open(name);
+    }
+    stand.sign_in("ada");
+    key(&mut stand, "ada", "ctap2");
+    stand.browser.ok(&json!({ "do": "register", "as": "ada", "key": "ada" }));
+    come_of_age(&mut stand, &["ada"]);
+
+    // Ada signs in on a page that looks like Harbor's because it is Harbor's, passed on by somebody in between.
+    let code = stand.code("ada");
+    let act = json!({ "do": "relay", "as": "victim", "account": "ada", "password": "hunter2", "code": code });
+    let caught = stand.browser.ok(&act);
+    assert_eq!(caught["forms"][0][1]["code"], code, "password and code are his");
+    let cookie = text(&caught["cookie"]).to_owned();
+    assert!(cookie.starts_with("__Host-session="), "and so is the session");
+
+    // The code was good once.
+    let again = json!({ "account": "ada", "password": "hunter2", "code": code });
+    let stolen = |method: &str, path: &str, body: &Value| json!({ "do": "stolen", "cookie": cookie, "method": method, "path": path, "body": body });
+    let answer = stand.browser.ok(&stolen("POST", "/sign-in", &again));
+    assert_eq!((answer["status"].as_u64(), text(&answer["body"]["error"])), (Some(403), "code_wrong"));
+
+    // With the session and even one more code: what is small waits, in the open; what is not wants the key.
+    let fresh = stand.code("ada");
+    let want = |amount: &str| json!({ "asset": "BTC", "amount": amount, "address": THIEF, "code": fresh });
+    let large = stand.browser.ok(&stolen("POST", "/withdraw", &want("2")));
+    assert_eq!(text(&large["body"]["stage"]), "awaiting_approval", "{large}");
+    assert!(text(&large["body"]["info"]).contains("passkey"), "{large}");
+    let (id, nonce) = challenge(&stand, "ada");
+    let small = json!({ "asset": "BTC", "amount": "0.1", "address": THIEF });
+    let small = stand.browser.ok(&stolen("POST", "/withdraw", &small));
+    assert_ne!(text(&small["body"]["stage"]), "approved", "590 dollars are not gone at once: {small}");
+
+    // His page asks Ada's key: for Harbor's name the browser refuses, for its own the key has nothing.
+    let elsewhere = |as_: &str, rp: Value, lie: bool| json!({ "do": "ask-elsewhere", "as": as_, "key": "ada", "challenge": nonce, "rpId": rp, "lie": lie });
+    let mut act = elsewhere("victim", json!("approve.harbor.example"), false);
+    assert_eq!(stand.browser.ok(&act)["error"], "SecurityError");
+    act = elsewhere("victim", Value::Null, false);
+    act.as_object_mut().unwrap().remove("rpId");
+    assert_eq!(stand.browser.ok(&act)["error"], "NotAllowedError");
+    // A key that answered all the same would have signed where it was asked.
+    act["lie"] = json!(true);
+    let lied = stand.browser.ok(&act);
+    let verdict_lied = verdict(&stand, "ada", &id, &lied["assertion"]);
+    assert!(verdict_lied.starts_with("422 assertion_invalid origin"), "{verdict_lied}");
+    // Nor may Harbor's own app page ask for the approve host's name.
+    assert_eq!(stand.browser.ok(&elsewhere("ada", json!("approve.harbor.example"), false))["error"], "SecurityError");
+
+    // The approval page lets nobody frame it. Were somebody to serve one there that does, Holdfast would see it.
+    assert_eq!(stand.browser.ok(&json!({ "do": "frame-page" })), "");
+    let framed = stand.browser.ok(&json!({ "do": "frame", "key": "ada", "challenge": nonce }));
+    assert!(framed["assertion"].is_object(), "the key signs there: {framed}");
+    let verdict_framed = verdict(&stand, "ada", &id, &framed["assertion"]);
+    assert!(verdict_framed.starts_with("422 assertion_invalid cross_origin"), "{verdict_framed}");
+    assert_eq!(stand.newest("ada").0.is_empty(), false);
+
+    // A ticket shows a text, to whoever holds it, and does nothing.
+    let ticket = stand.browser.ok(&stolen("POST", "/tickets", &json!({ "withdrawal": large["body"]["id"] })));
+    let url = text(&ticket["body"]["url"]).to_owned();
+    let held = url.rsplit('=').next().unwrap().to_owned();
+    let other = json!({ "do": "pretend", "path": "/api/ask", "body": { "ticket": held }, "origin": "https://app.harb0r.test" });
+    assert_eq!(stand.browser.ok(&other)["status"], 403);
+    key(&mut stand, "thief", "ctap2");
+    let answer = stand.browser.ok(&json!({ "do": "open-ticket", "url": url, "key": "thief" }));
+    assert_ne!(text(&answer["after"]["title"]), "Approved", "{answer}");
+
+    // A key of his own needs Ada's; Bob, who has none, is told of it, and it counts for nothing for three days.
+    let register = json!({ "register": { "label": "phone" } });
+    let ticket = stand.browser.ok(&stolen("POST", "/tickets", &register));
+    let act = json!({ "do": "open-ticket", "url": ticket["body"]["url"], "key": "thief" });
+    let answer = stand.browser.ok(&act);
+    assert_eq!(text(&answer["after"]["title"]), "Add another security key?", "{answer}");
+    let code = stand.code("bob");
+    let act = json!({ "do": "relay", "as": "victim-2", "account": "bob", "password": "hunter2", "code": code });
+    let cookie = stand.browser.ok(&act)["cookie"].clone();
+    let stolen = |path: &str, body: &Value| json!({ "do": "stolen", "cookie": cookie, "method": "POST", "path": path, "body": body });
+    let ticket = stand.browser.ok(&stolen("/tickets", &register));
+    key(&mut stand, "thief-2", "ctap2");
+    let act = json!({ "do": "open-ticket", "url": ticket["body"]["url"], "key": "thief-2" });
+    let answer = stand.browser.ok(&act);
+    assert_eq!(text(&answer["after"]["title"]), "Registered", "{answer}");
+    until("Bob is told", || stand.told("bob") == ["add_credential"]);
+    stand.pass(48);
+    let want = json!({ "asset": "BTC", "amount": "9", "address": THIEF });
+    let large = stand.browser.ok(&stolen("/withdraw", &want));
+    assert_ne!(text(&large["body"]["stage"]), "approved", "{large}");
+    let ticket = stand.browser.ok(&stolen("/tickets", &json!({ "withdrawal": large["body"]["id"] })));
+    let act = json!({ "do": "open-ticket", "url": ticket["body"]["url"], "key": "thief-2" });
+    let answer = stand.browser.ok(&act);
+    assert!(text(&answer["after"]["trouble"]).contains("credential_"), "{answer}");
+
+    // All in all: the small one is all that could leave.
+    until("the small one is paid", || {
+        stand.chain("mine", &json!({ "blocks": 1 }));
+        stand.paid(THIEF) > 0
+    });
+    assert_eq!(stand.paid(THIEF), 10_000_000, "0.1 BTC");
+}
+
+#[test]
+fn the_committed_script_is_what_the_compiler_makes_of_the_source() {
+    if !has_npm("typescript") {
+        return;
+    }
+    let out = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("approve-{}", std::process::id()));
+    let output = Command::new("node")
+        .arg(repository("tests/client/node_modules/typescript/bin/tsc"))
+        .arg("--project")
+        .arg(repository("approve"))
+        .arg("--outDir")
+        .arg(&out)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let made = std::fs::read_to_string(out.join("approve.js")).unwrap();
+    std::fs::remove_dir_all(&out).unwrap();
+    let committed = std::fs::read_to_string(repository("approve/approve.js")).unwrap();
+    assert!(made == committed, "run `tests/client/node_modules/.bin/tsc -p approve`");
+    let source = std::fs::read_to_string(repository("approve/approve.ts")).unwrap();
+    for never in ["innerHTML", "eval(", "import ", "http://", "https://", "rpId", "localStorage"] {
+        assert!(!source.contains(never), "{never} has no place in the page");
+    }
+}
+
+#[test]
+fn the_approve_host_serves_three_files_under_strict_headers_and_nothing_else() {
+    if !has_browser() {
+        return;
+    }
+    let mut stand = Stand::new();
+    let get = |host: &str, path: &str| json!({ "do": "headers", "host": host, "path": path });
+    for path in ["/", "/approve.js", "/style.css"] {
+        let answer = stand.browser.ok(&get("approve.harbor.example", path));
+        assert_eq!(answer["status"], 200);
+        let policy = text(&answer["headers"]["content-security-policy"]).to_owned();
+        for part in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "require-trusted-types-for 'script'"] {
+            assert!(policy.contains(part), "{policy}");
+        }
+        assert_eq!(answer["headers"]["cross-origin-opener-policy"], "same-origin");
+    }
+    for path in ["/.well-known/webauthn", "/withdrawals", "/sign-in", "/approve.ts", "/../Cargo.toml"] {
+        assert_eq!(stand.browser.ok(&get("approve.harbor.example", path))["status"], 404, "{path}");
+    }
+    assert_eq!(stand.browser.ok(&get("other.harbor.example", "/"))["status"], 421);
+    for path in ["/approve.js", "/api/ask"] {
+        assert_eq!(stand.browser.ok(&get("app.harbor.example", path))["status"], 404, "{path}");
+    }
+}
