@@ -37,7 +37,7 @@ async function attempt(work) {
 }
 
 /** Opens the approve host in a window of its own, which cannot reach back. */
-async function open(wanted) {
+async function toApprove(wanted) {
   const { url } = await call("POST", "/tickets", wanted);
   window.open(url, "_blank", "noopener");
 }
@@ -47,10 +47,10 @@ async function show() {
   at("withdrawals").replaceChildren(...withdrawals.map((known) => {
     const text = `${known.amount} ${known.asset} to ${known.address}: ${known.info} `;
     const waits = known.stage === "awaiting_approval";
-    return row(text, ...(waits ? [button("Approve", () => open({ withdrawal: known.id }))] : []));
+    return row(text, ...(waits ? [button("Approve", () => toApprove({ withdrawal: known.id }))] : []));
   }));
   at("keys").replaceChildren(...keys.filter((key) => !key.removed).map((key) =>
-    row(`${key.label}, counts from ${key.counts_from} `, button("Remove", () => open({ remove: key.fingerprint })))));
+    row(`${key.label}, counts from ${key.counts_from} `, button("Remove", () => toApprove({ remove: key.fingerprint })))));
   at("sign-in").hidden = true;
   at("inside").hidden = false;
 }
@@ -72,6 +72,6 @@ onSubmit("withdraw", async (form) => {
   at("said").textContent = info;
   await show();
 });
-onSubmit("register", (form) => open({ register: { label: form.label } }));
+onSubmit("register", (form) => toApprove({ register: { label: form.label } }));
 window.addEventListener("focus", () => at("inside").hidden || attempt(show));
 show().catch(() => {});

@@ -29,7 +29,7 @@ context.setDefaultTimeout(PATIENCE);
 
 /** Keys by name: how they speak, and what they know. */
 const keys = new Map();
-/** Customers' windows by name. */
+/** Customers' windows by name, and their cookies. */
 const windows = new Map();
 
 const OPTIONS = {
@@ -39,6 +39,14 @@ const OPTIONS = {
     automaticPresenceSimulation: true,
   },
 };
+
+/** A customer's window, with that customer's session: as if each had a browser. */
+async function windowOf(name) {
+  const { page, cookies } = windows.get(name);
+  await context.clearCookies();
+  await context.addCookies(cookies);
+  return page;
+}
 
 /** Runs something with a key in a window; what the key learned is kept. */
 async function withKey(page, name, work, change = (credential) => credential) {
@@ -143,6 +151,7 @@ const acts = {
   },
 
   'sign-in': async ({ as, host = APP, account, password, code }) => {
+    await context.clearCookies();
     const page = await context.newPage();
     await page.goto(`https://${host}/`);
     for (const [name, value] of Object.entries({ account, password, code })) {
@@ -150,12 +159,12 @@ const acts = {
     }
     await page.click('#sign-in button');
     await page.locator('#inside').waitFor();
-    windows.set(as, page);
+    windows.set(as, { page, cookies: await context.cookies() });
   },
 
   /** Registers a key; with `by`, another key approves it. */
   register: async ({ as, key, by }) => {
-    const page = windows.get(as);
+    const page = await windowOf(as);
     const popup = await opened(page, () => page.click('#register button'));
     const registered = await withKey(popup, key, () => press(popup));
     const approved = by === undefined ? null : await withKey(popup, by, () => press(popup));
@@ -164,7 +173,7 @@ const acts = {
   },
 
   withdraw: async ({ as, amount, address, code }) => {
-    const page = windows.get(as);
+    const page = await windowOf(as);
     await page.fill('#withdraw [name=amount]', amount);
     await page.fill('#withdraw [name=address]', address);
     await page.fill('#withdraw [name=code]', code ?? '');
@@ -176,7 +185,7 @@ const acts = {
 
   /** Approves the newest withdrawal that waits for it. */
   approve: async ({ as, key, shot }) => {
-    const page = windows.get(as);
+    const page = await windowOf(as);
     const popup = await opened(page, () => page.locator('#withdrawals button').first().click());
     if (shot !== undefined) await popup.screenshot({ path: shot, fullPage: true });
     const answer = await withKey(popup, key, () => press(popup));
@@ -226,7 +235,7 @@ const acts = {
 
   /** Another page asks the key. With `lie`, a key that answers every page, as no real one does. */
   'ask-elsewhere': async ({ as, key, challenge, rpId, lie }) => {
-    const page = windows.get(as);
+    const page = await windowOf(as);
     const id = url64(keys.get(key).credentials[0].credentialId);
     const change = lie ? (credential) => ({ ...credential, rpId: new URL(page.url()).hostname }) : undefined;
     return withKey(page, key, () => page.evaluate(ask, { challenge, id, rpId }), change);

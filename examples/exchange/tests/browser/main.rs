@@ -87,6 +87,8 @@ fn a_key_approves_what_the_page_shows_and_the_transaction_is_signed() {
     assert_eq!(text(&asked["title"]), "Add another security key?", "{answer}");
     assert_eq!(text(&answer["approved"]["after"]["title"]), "Approved", "{answer}");
     until("the signer knows the further key", || stand.registered("ada") == 2);
+    // For a day after any such change Holdfast holds what leaves, whoever asks.
+    stand.pass(25);
     approves_and_is_paid(&mut stand, "ada", "spare", 110_000_000);
 }
 
@@ -135,7 +137,7 @@ fn a_phishing_relay_gets_a_session_and_next_to_nothing_else() {
     assert_eq!((answer["status"].as_u64(), text(&answer["body"]["error"])), (Some(403), "code_wrong"));
 
     // With the session and even one more code: what is small waits, in the open; what is not wants the key.
-    let fresh = stand.code("ada");
+    let fresh = stand.fresh_code("ada");
     let want = |amount: &str| json!({ "asset": "BTC", "amount": amount, "address": THIEF, "code": fresh });
     let large = stand.browser.ok(&stolen("POST", "/withdraw", &want("2")));
     assert_eq!(text(&large["body"]["stage"]), "awaiting_approval", "{large}");
@@ -166,7 +168,6 @@ fn a_phishing_relay_gets_a_session_and_next_to_nothing_else() {
     assert!(framed["assertion"].is_object(), "the key signs there: {framed}");
     let verdict_framed = verdict(&stand, "ada", &id, &framed["assertion"]);
     assert!(verdict_framed.starts_with("422 assertion_invalid cross_origin"), "{verdict_framed}");
-    assert_eq!(stand.newest("ada").0.is_empty(), false);
 
     // A ticket shows a text, to whoever holds it, and does nothing.
     let ticket = stand.browser.ok(&stolen("POST", "/tickets", &json!({ "withdrawal": large["body"]["id"] })));
