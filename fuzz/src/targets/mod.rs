@@ -1,5 +1,6 @@
 //! The table of targets, and what they share.
 
+mod gate;
 mod release;
 mod request;
 mod signer;
@@ -96,6 +97,11 @@ pub const TARGETS: &[Target] = &[
         name: "request",
         about: "a signed API request means one thing only, wherever its query ends and its body begins",
         run: request::request,
+    },
+    Target {
+        name: "gate",
+        about: "a request that the gate lets through has one reading, and is its owner's, from his address, once",
+        run: gate::gate_check,
     },
     Target {
         name: "assertion",

@@ -12,6 +12,7 @@
 mod customers;
 mod damage;
 mod dialects;
+mod gate;
 mod keys;
 mod money;
 mod seeds;
@@ -104,6 +105,7 @@ replay!(
     assertions,
     wire,
     request,
+    gate,
     assertion,
     registration,
     state,

@@ -8,7 +8,7 @@ use holdfast_policy::Program;
 use holdfast_values::Timestamp;
 use minicbor::{Decode, Encode};
 
-use crate::{customers, dialects, keys, money, words};
+use crate::{customers, dialects, gate, keys, money, words};
 
 /// Bytes that a target begins with.
 pub(crate) struct Seed {
@@ -51,6 +51,7 @@ pub(crate) fn of(target: &str) -> Vec<Seed> {
         "assertions" => customers::files(),
         "wire" => words::frames(),
         "request" => words::requests().into_iter().chain(dialects::requests()).collect(),
+        "gate" => gate::gate(),
         "assertion" => keys::assertions(),
         "registration" => keys::registrations(),
         "state" => states(),
