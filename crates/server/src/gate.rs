@@ -225,7 +225,7 @@ impl Keeper {
                 Change::All(accounts) => {
                     let frozen = accounts.iter().filter(|facts| facts.is_frozen);
                     self.gate.set_frozen_accounts(frozen.map(|facts| facts.account.clone()));
-                    // After a journal that failed, a key may be back at an earlier revision: all are read again.
+                    // Which of them changed is not said: all are read again.
                     self.gate.suspend_all();
                     self.absent.lock().unwrap_or_else(PoisonError::into_inner).clear();
                     *keys = accounts.into_iter().flat_map(|facts| facts.keys).collect();
@@ -369,4 +369,130 @@ pub fn metrics(stats: &Stats) -> String {
         );
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_gate::{CheckRequest, Routes, Verdict};
+    use ring::hmac;
+
+    use super::*;
+
+    const SECRET: &[u8] = b"a secret of forty letters, known to two only";
+    const NOON: Timestamp = Timestamp(1_795_348_800_000_000);
+
+    fn keeper() -> Keeper {
+        let routes = Routes::parse("dialect = 'binance'\n[[route]]\nexact = '/o'\nscope = 'trade'").unwrap();
+        Keeper::new(Gate::new(routes, Timestamp::ZERO), Fingerprinter::new([7; 32]))
+    }
+
+    fn facts(keeper: &Keeper, revision: u32) -> KeyFacts {
+        let home: IpNet = "203.0.113.0/24".parse().unwrap();
+        KeyFacts {
+            account: "ac_1".parse().unwrap(),
+            revision,
+            scopes: 2,
+            is_revoked: false,
+            ends_at: None,
+            allow: vec![keeper.fingerprints.network(&home)].into(),
+        }
+    }
+
+    fn tell(keeper: &Keeper, facts: KeyFacts, is_frozen: bool) {
+        let key = keeper.fingerprint(&"k".parse().unwrap());
+        let account = facts.account.clone();
+        let change = AccountFacts { account, is_frozen, keys: vec![(key, facts)] };
+        keeper.apply(vec![Change::Account(change)]);
+    }
+
+    /// What becomes of a good request, the key read from a vault that holds `allow` for every revision.
+    fn ask(keeper: &Keeper, allow: &str) -> &'static str {
+        static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let signed = format!("n={count}&timestamp={}", NOON.0 / 1_000);
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET), signed.as_bytes());
+        let query = format!("{signed}&signature={}", crate::record::hex(tag.as_ref()));
+        let request = CheckRequest {
+            method: "GET",
+            path: "/o",
+            query: query.as_bytes(),
+            headers: &[("x-mbx-apikey", "k")],
+            body: b"",
+            ip: "203.0.113.7".parse().unwrap(),
+            body_truncated: false,
+        };
+        let mut verdict = keeper.gate.check(NOON, &request);
+        let unknown = match &verdict {
+            Verdict::Deny(denied) => denied.key.clone().filter(|key| keeper.knows(key)),
+            Verdict::Allow(_) => None,
+        };
+        if let Some(key) = unknown {
+            let read = |_: &AccountId, _: u32| {
+                Ok::<_, ()>(Some(Material {
+                    material: KeyMaterial::hmac_sha256(SECRET).unwrap(),
+                    dialect: Some(Dialect::Binance),
+                    allow: allow.split_whitespace().map(|net| net.parse().unwrap()).collect(),
+                }))
+            };
+            if keeper.load(&key, read).unwrap() {
+                verdict = keeper.gate.check(NOON, &request);
+            }
+        }
+        match verdict {
+            Verdict::Allow(_) => "allowed",
+            Verdict::Deny(denied) => denied.code.as_str(),
+        }
+    }
+
+    const HOME: &str = "203.0.113.0/24";
+
+    #[test]
+    fn changes_of_state_hold_from_the_next_request() {
+        let keeper = keeper();
+        assert_eq!(ask(&keeper, HOME), "api_key_unknown");
+        let key = || facts(&keeper, 1);
+        tell(&keeper, key(), false);
+        assert_eq!(ask(&keeper, HOME), "allowed");
+        tell(&keeper, key(), true);
+        assert_eq!(ask(&keeper, HOME), "account_frozen");
+        tell(&keeper, KeyFacts { ends_at: Some(NOON), ..key() }, false);
+        assert_eq!(ask(&keeper, HOME), "api_key_expired");
+        tell(&keeper, KeyFacts { scopes: 1, ..facts(&keeper, 2) }, false);
+        assert_eq!(ask(&keeper, HOME), "scope_missing");
+        tell(&keeper, facts(&keeper, 3), false);
+        assert_eq!(ask(&keeper, HOME), "allowed");
+        tell(&keeper, KeyFacts { is_revoked: true, ..facts(&keeper, 3) }, false);
+        assert_eq!(ask(&keeper, HOME), "api_key_revoked");
+        keeper.apply(vec![Change::All(Vec::new())]);
+        assert_eq!(ask(&keeper, HOME), "api_key_unknown");
+    }
+
+    #[test]
+    fn a_list_of_addresses_that_the_vault_lacks_or_alters_opens_nothing() {
+        for allow in ["", "0.0.0.0/0", "203.0.113.0/24 0.0.0.0/0", "203.0.113.0/25"] {
+            let keeper = keeper();
+            tell(&keeper, facts(&keeper, 1), false);
+            assert_eq!(ask(&keeper, allow), "api_key_unknown", "{allow}");
+            assert!(!keeper.knows(&"k".parse().unwrap()), "it is not read again for every request");
+            tell(&keeper, facts(&keeper, 2), false);
+            assert_eq!(ask(&keeper, HOME), "allowed");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_revoked_while_it_is_read_stays_so() {
+        let keeper = keeper();
+        tell(&keeper, facts(&keeper, 1), false);
+        let name: Name = "k".parse().unwrap();
+        let read = |_: &AccountId, _: u32| {
+            tell(&keeper, KeyFacts { is_revoked: true, ..facts(&keeper, 1) }, false);
+            Ok::<_, ()>(Some(Material {
+                material: KeyMaterial::hmac_sha256(SECRET).unwrap(),
+                dialect: None,
+                allow: vec![HOME.parse().unwrap()],
+            }))
+        };
+        assert!(keeper.load(&name, read).unwrap());
+        assert_eq!(ask(&keeper, HOME), "api_key_revoked");
+    }
 }
