@@ -22,7 +22,8 @@ const context = await playwright.chromium.launchPersistentContext(folder, {
   args: [
     '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
     '--disable-component-update', '--disable-sync', `--ignore-certificate-errors-spki-list=${spki}`,
-    `--host-resolver-rules=MAP * 127.0.0.1:${port}`,
+    // Pages that a test makes up count as public; what they frame is here.
+    '--disable-features=LocalNetworkAccessChecks', `--host-resolver-rules=MAP * 127.0.0.1:${port}`,
   ],
 });
 context.setDefaultTimeout(PATIENCE);
@@ -256,15 +257,22 @@ const acts = {
     return answer;
   },
 
-  /** The real approval page in a frame: what is seen of it. */
-  'frame-page': async () => {
+  /** The real approval page in a frame: what is seen of it. With `bare`, somebody took its headers off. */
+  'frame-page': async ({ bare }) => {
     await context.route(`https://${APP}/around.html`, (route) => route.fulfill({
-      contentType: 'text/html', body: `<iframe src="https://${APPROVE}/"></iframe>`,
+      contentType: 'text/html', body: `<iframe src="https://${APPROVE}/#ticket=0"></iframe>`,
     }));
     const page = await context.newPage();
+    if (bare) {
+      await page.route(`https://${APPROVE}/**`, async (route) => {
+        const answer = await raw(APPROVE, 'GET', new URL(route.request().url()).pathname, {});
+        await route.fulfill({ body: answer.body, contentType: answer.headers['content-type'] });
+      });
+    }
     await page.goto(`https://${APP}/around.html`);
     await page.waitForTimeout(500);
-    const seen = await Promise.all(page.frames().slice(1).map((frame) => frame.evaluate(() => document.body?.innerText ?? '').catch(() => '')));
+    const inside = page.frames().slice(1).map((frame) => frame.evaluate(() => document.body?.innerText ?? ''));
+    const seen = await Promise.all(inside);
     await page.close();
     return seen.join('\n');
   },

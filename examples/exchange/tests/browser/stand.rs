@@ -47,7 +47,9 @@ pub(crate) fn has_npm(package: &str) -> bool {
     }
     let here = repository("tests/client/node_modules").join(package).exists();
     if !here {
-        println!("skipped: tests/client/node_modules/{package} is missing: run `npm ci --prefix tests/client`");
+        println!(
+            "skipped: tests/client/node_modules/{package} is missing: run `npm ci --prefix tests/client`"
+        );
     }
     here
 }
@@ -390,7 +392,10 @@ impl Stand {
     }
 
     pub(crate) fn chain(&self, act: &str, body: &Value) -> Value {
-        self.http.json("POST", &format!("http://{}/control/bitcoin/{act}", self.control), "", body).unwrap().ok()
+        self.http
+            .json("POST", &format!("http://{}/control/bitcoin/{act}", self.control), "", body)
+            .unwrap()
+            .ok()
     }
 
     /// How many transactions wait to be mined.
@@ -416,9 +421,9 @@ impl Stand {
     /// Changes of protection that an account's owner was told of: their names.
     pub(crate) fn told(&self, account: &str) -> Vec<String> {
         let told = self.notices.told.lock().unwrap();
-        let own = told.iter().filter(|body| {
-            body["type"] == "notice.protection_changed" && body["data"]["account"] == account
-        });
+        let own = told
+            .iter()
+            .filter(|body| body["type"] == "notice.protection_changed" && body["data"]["account"] == account);
         own.map(|body| body["data"]["change"].as_str().unwrap_or_default().to_owned()).collect()
     }
 }
@@ -450,7 +455,8 @@ fn serve_holdfast(dir: &Temporary, listen: &str, start: Timestamp, rate: u32) ->
 /// A token with all the scopes that are needed here, put into use by two operators.
 fn issue(dir: &Temporary, url: &str, init: &str) -> String {
     let text = dir.text("token.text");
-    let args = ["token", "new", "--client", "all", "--scopes", SCOPES, "--out", &text, "--url", url, "--json"];
+    let args =
+        ["token", "new", "--client", "all", "--scopes", SCOPES, "--out", &text, "--url", url, "--json"];
     let made: Value = serde_json::from_str(&run(holdfast(), &args, "")).unwrap();
     let signed = |name: &str| {
         let signature = run(holdfast(), &["operator", "sign", "--key", &dir.text(name), &text], "");
@@ -680,7 +686,8 @@ impl Browser {
         writeln!(self.ask, "{act}").unwrap();
         let mut line = String::new();
         self.answers.read_line(&mut line).unwrap();
-        let answer: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{act}: {error}: {line:?}"));
+        let answer: Value =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{act}: {error}: {line:?}"));
         assert!(answer["error"].is_null(), "{act}: {}", answer["error"].as_str().unwrap_or_default());
         answer["ok"].clone()
     }
