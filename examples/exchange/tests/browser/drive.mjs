@@ -5,8 +5,10 @@
 // certificate's key, and an empty folder.
 
 import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 const { client, chromium, port, spki, folder } = JSON.parse(process.env.BROWSER);
@@ -275,6 +277,40 @@ const acts = {
     const seen = await Promise.all(inside);
     await page.close();
     return seen.join('\n');
+  },
+
+  /** The page by itself, from the repository, with this answer to its question: what it shows, and what it would have signed. */
+  page: async ({ answer }) => {
+    const page = await context.newPage();
+    const approve = join(client, '../../approve');
+    const lines = readFileSync(join(approve, 'headers.txt'), 'utf8').trim().split('\n');
+    const headers = Object.fromEntries(lines.map((line) => line.split(/: (.*)/s).slice(0, 2)));
+    const kinds = { html: 'text/html', js: 'text/javascript', css: 'text/css' };
+    await page.route(`https://${APPROVE}/**`, (route) => {
+      const { pathname } = new URL(route.request().url());
+      if (pathname === '/api/ask') return route.fulfill({ json: answer });
+      const name = pathname === '/' ? 'index.html' : pathname.slice(1);
+      const contentType = kinds[name.split('.').at(-1)];
+      return route.fulfill({ headers: { ...headers, 'content-type': contentType }, body: readFileSync(join(approve, name)) });
+    });
+    await page.addInitScript(() => {
+      navigator.credentials.get = ({ publicKey }) => {
+        document.documentElement.dataset.challenge = Array.from(publicKey.challenge, (byte) => byte.toString(16).padStart(2, '0')).join('');
+        return Promise.reject(new DOMException('', 'NotAllowedError'));
+      };
+    });
+    await page.goto(`https://${APPROVE}/#ticket=1`);
+    await page.waitForFunction(() => document.querySelector('#act button, #trouble:not(:empty)') !== null);
+    const before = await stands(page);
+    const yes = page.locator('button.yes');
+    if (await yes.count() === 1) {
+      await yes.click();
+      await page.locator('#trouble:not(:empty)').waitFor();
+    }
+    const challenge = await page.evaluate(() => document.documentElement.dataset.challenge ?? null);
+    const address = page.url();
+    await page.close();
+    return { ...before, challenge, address };
   },
 
   end: async () => {

@@ -15,7 +15,7 @@ use std::process::Command;
 use holdfast_authn::encoding::{base64url, to_base64url};
 use serde_json::{Value, json};
 
-use crate::stand::{APP_ID, NEW, Stand, THIEF, has_browser, has_npm, repository, until};
+use crate::stand::{APP_ID, Alone, NEW, Stand, THIEF, has_browser, has_npm, repository, until};
 
 /// Enrolled keys are at the signer, and past both ageings.
 fn come_of_age(stand: &mut Stand, accounts: &[&str]) {
@@ -92,7 +92,7 @@ fn a_key_approves_what_the_page_shows_and_the_transaction_is_signed() {
     assert_eq!(text(&answer["approved"]["after"]["title"]), "Approved", "{answer}");
     until("the signer knows the further key", || stand.registered("ada") == 2);
     // For a day after any such change Holdfast holds what leaves, whoever asks.
-    stand.pass(25);
+    stand.pass(40);
     approves_and_is_paid(&mut stand, "ada", "spare", 110_000_000);
 }
 
@@ -234,6 +234,74 @@ fn a_phishing_relay_gets_a_session_and_next_to_nothing_else() {
         stand.paid(THIEF) > 0
     });
     assert_eq!(stand.paid(THIEF), 10_000_000, "0.1 BTC");
+}
+
+/// The vectors of docs/texts.md that customers sign, and their digests.
+fn vectors() -> Vec<(String, String)> {
+    let page = std::fs::read_to_string(repository("docs/texts.md")).unwrap();
+    let mut found = Vec::new();
+    for part in page.split("```text-vector\n").skip(1) {
+        let (text, rest) = part.split_once("```").unwrap();
+        let digest = rest.split_once("sha256: `").unwrap().1.split('`').next().unwrap();
+        let kinds = ["holdfast-withdrawal/", "holdfast-change/", "holdfast-mandate/"];
+        if kinds.iter().any(|kind| text.starts_with(kind)) {
+            found.push((text.to_owned(), digest.to_owned()));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_page_signs_what_it_shows_and_shows_nothing_that_it_does_not_understand() {
+    if !has_browser() {
+        return;
+    }
+    let mut alone = Alone::new();
+    let mut see = |text: &str| {
+        let answer = json!({ "text": text, "allow": [{ "id": "AAAA", "transports": ["usb"] }], "app_id": null });
+        alone.browser.ok(&json!({ "do": "page", "answer": answer }))
+    };
+    let vectors = vectors();
+    assert_eq!(vectors.len(), 8, "of withdrawals, changes and mandates");
+    for (text, digest) in &vectors {
+        let seen = see(text);
+        assert_eq!(seen["address"], "https://approve.harbor.example/", "the ticket is gone from the address");
+        // A key that the page did not see being made is not added, whatever the text says.
+        if text.contains("add_credential") {
+            assert!(self::text(&seen["trouble"]).contains("did not show on this page"), "{seen}");
+            assert_eq!(seen["challenge"], Value::Null);
+            continue;
+        }
+        assert_eq!(seen["challenge"], json!(digest), "{text}{seen}");
+        for line in text.lines().skip(1) {
+            let (name, value) = line.split_once(": ").unwrap();
+            assert!(self::text(&seen["what"]).contains(value), "{name} is not shown: {seen}");
+        }
+    }
+    let (text, _) = &vectors[0];
+    for (from, to) in [
+        ("withdrawal/v1", "withdrawal/v2"),
+        ("memo: -\n", ""),
+        ("memo: -\n", "memo: -\nmemo: -\n"),
+        ("amount: 0.75", "amount: \u{0660}.75"),
+        ("address: bc1q", "address: \u{202e}bc1q"),
+        ("address: bc1q", "address:  bc1q"),
+        ("amount: 0.75000000", "amount: 00.75000000"),
+        ("amount: 0.75000000", "amount: 0.75 BTC"),
+        ("nonce: paWl", "nonce: <b>l"),
+        ("account: ac_1\n", "account: ac_1\r\n"),
+        ("paU\n", "paU"),
+        ("paU\n", "paU\nnote: it is fine\n"),
+    ] {
+        let changed = text.replacen(from, to, 1);
+        assert_ne!(&changed, text, "{from}");
+        let seen = see(&changed);
+        assert_eq!(self::text(&seen["title"]), "This cannot be approved", "{from} -> {to:?}: {seen}");
+        assert_eq!(seen["challenge"], Value::Null, "{from} -> {to:?}");
+    }
+    let (text, _) = vectors.iter().find(|(text, _)| text.contains("unlock_settings")).unwrap();
+    let seen = see(&text.replace("unlock_settings", "sell_everything"));
+    assert!(self::text(&seen["trouble"]).contains("does not know the change"), "{seen}");
 }
 
 #[test]

@@ -655,6 +655,19 @@ fn hear(mut stream: TcpStream, heard: &Mutex<Vec<Value>>) -> Option<()> {
     }
 }
 
+/// Chromium, and nothing else.
+pub(crate) struct Alone {
+    pub(crate) browser: Browser,
+    _dir: Temporary,
+}
+
+impl Alone {
+    pub(crate) fn new() -> Self {
+        let dir = Temporary::new();
+        Self { browser: Browser::start(&dir, "1", ""), _dir: dir }
+    }
+}
+
 /// `drive.mjs`: Chromium.
 pub(crate) struct Browser {
     process: Process,
