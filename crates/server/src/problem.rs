@@ -88,6 +88,27 @@ const TABLE: &[Row] = &[
     ("window_invalid", 422, "The signed request wants to be valid for too long."),
     ("network_missing", 422, "The signed request names no network, and the asset lives on several."),
     ("api_key_not_stored", 422, "Holdfast holds no key material for this API key."),
+    ("method_unsupported", 422, "The signed request has a method that its dialect does not use."),
+    ("path_malformed", 422, "The path of the signed request does not read as one."),
+    ("query_malformed", 422, "The query of the signed request does not read as one."),
+    ("query_unsigned", 422, "The signature does not cover the query of the signed request."),
+    ("body_malformed", 422, "The body of the signed request does not read as its dialect writes it."),
+    ("body_unexpected", 422, "The signed request has a body where its dialect takes none."),
+    ("header_missing", 422, "The signed request lacks a header that its dialect needs."),
+    ("header_repeated", 422, "A header of the signed request is repeated."),
+    ("header_malformed", 422, "A header of the signed request does not read as its dialect writes it."),
+    (
+        "bearer_token_refused",
+        422,
+        "The request carries a bearer token, which proves nothing about what it asks: sign it.",
+    ),
+    ("key_version_unsupported", 422, "The signed request names a version of keys that cannot be verified."),
+    ("nonce_missing", 422, "The signed request has no nonce."),
+    ("nonce_invalid", 422, "The nonce of the signed request is none."),
+    ("passphrase_invalid", 422, "The passphrase does not fit the API key."),
+    ("component_missing", 422, "The signature does not cover a component of the request that it must."),
+    ("component_unsupported", 422, "The signature covers a component that cannot be verified."),
+    ("content_digest_mismatch", 422, "The body is not the one whose digest was signed."),
     // Security keys, codes and mandates.
     (
         "parties_not_configured",
@@ -275,7 +296,9 @@ pub const fn refusal_status(refusal: Refusal) -> u16 {
         | Refusal::ApiKeyUnknown
         | Refusal::AddressUnknown
         | Refusal::CaseUnknown
-        | Refusal::TokenUnknown => 404,
+        | Refusal::TokenUnknown
+        | Refusal::CredentialUnknown
+        | Refusal::MandateUnknown => 404,
         Refusal::AccountExists
         | Refusal::WithdrawalExists
         | Refusal::NotAwaitingFactor
@@ -293,8 +316,27 @@ pub const fn refusal_status(refusal: Refusal) -> u16 {
         | Refusal::FeeBucketSpent
         | Refusal::SignerNotRecovered
         | Refusal::AlreadyInitialised
-        | Refusal::NotInitialised => 409,
-        Refusal::WithdrawalForeign | Refusal::NotTighter | Refusal::SignaturesInsufficient => 403,
+        | Refusal::NotInitialised
+        | Refusal::TextLapsed
+        | Refusal::TextNotLapsed
+        | Refusal::SettingsLocked
+        | Refusal::NothingToChange
+        | Refusal::AccountFrozen
+        | Refusal::CredentialExists
+        | Refusal::PartyMissing
+        | Refusal::RecoveryUnderWay
+        | Refusal::RecoveryNotBegun
+        | Refusal::RecoveryWaits
+        | Refusal::CodeUsed
+        | Refusal::CodesUnknown => 409,
+        Refusal::WithdrawalForeign
+        | Refusal::NotTighter
+        | Refusal::SignaturesInsufficient
+        | Refusal::ApprovalNeeded
+        | Refusal::CredentialNotCounting
+        | Refusal::CounterWentBack
+        | Refusal::CodeNeeded
+        | Refusal::CodeLocked => 403,
         _ => 422,
     }
 }
@@ -315,7 +357,8 @@ pub fn document() -> String {
         "# Problems\n\nWhat Holdfast refuses, it refuses with an `application/problem+json` body (RFC 9457): `type` is \
          `urn:holdfast:problem:CODE`,\n`code` is stable, `title` is the sentence below, `detail` says what exactly, \
          `field` names the part of the request.\nA withdrawal that is denied or held is not a problem: it is an answer \
-         with its reasons.\n\nThis page is printed from the code; `cargo test -p holdfast-server` compares it.\n\n\
+         with its reasons.\nThe `detail` of `registration_invalid` and `assertion_invalid` begins with a code of \
+         [webauthn.md](webauthn.md).\n\nThis page is printed from the code; `cargo test -p holdfast-server` compares it.\n\n\
          | code | status | meaning |\n|---|---|---|\n",
     );
     for (code, status, title) in all() {

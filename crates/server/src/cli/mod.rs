@@ -7,6 +7,7 @@ mod client;
 pub mod import;
 pub mod init;
 pub mod journal;
+pub mod keys;
 pub mod operator;
 pub mod policy;
 mod progress;
@@ -47,6 +48,8 @@ enum Command {
     Operator(operator::OperatorArgs),
     /// Tokens for clients of the HTTP interface.
     Token(token::TokenArgs),
+    /// Customers' API keys: take a cohort of them out of use.
+    Keys(keys::KeysArgs),
     /// Bring in the history that operators vouch for.
     Import(import::ImportArgs),
     /// Check addresses.
@@ -85,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Operator(args) => operator::run(args),
         Command::Token(args) => token::run(args),
+        Command::Keys(args) => keys::run(args),
         Command::Import(args) => import::run(args),
         Command::Address(args) => address::run(args),
         Command::Text(args) => text::run(args),

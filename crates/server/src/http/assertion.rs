@@ -97,6 +97,16 @@ impl StoredCredential {
     }
 }
 
+/// The challenge that client data names, of those that wait; else any of them, over which the verifier will say what is
+/// wrong. Nothing is believed of it here.
+pub(super) fn answered(client_data_json: &[u8], waiting: &[[u8; 32]]) -> Option<[u8; 32]> {
+    let names = |challenge: &[u8; 32]| {
+        let spelled = encoding::to_base64url(challenge);
+        client_data_json.windows(spelled.len()).any(|window| window == spelled.as_bytes())
+    };
+    waiting.iter().find(|challenge| names(challenge)).or(waiting.last()).copied()
+}
+
 /// SHA-256.
 pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
@@ -183,6 +193,11 @@ impl Shown {
             app.metrics.evidence_refused.increment();
             Problem::new("assertion_invalid").field("assertion").detail(format!("{}: {error}", error.code()))
         })
+    }
+
+    /// The challenge that it answers, of those that wait.
+    pub(super) fn answers(&self, waiting: &[[u8; 32]]) -> Option<[u8; 32]> {
+        answered(&self.client_data_json, waiting)
     }
 
     /// What releases and enrolments carry of it.

@@ -9,6 +9,7 @@ use holdfast_decision::event::Event;
 use holdfast_decision::protection::{
     ApprovedText, Change, ChangeProtection, CodeProof, Credential, CredentialUse,
 };
+use holdfast_decision::reason::Refusal;
 use holdfast_values::texts::{ChangeText, Nonce, Seconds};
 use holdfast_values::{AccountId, Fingerprint, MandateId, Timestamp, time};
 use serde::{Deserialize, Serialize};
@@ -85,6 +86,10 @@ pub(super) async fn change(
         Err(problem) if problem.code() == "approval_required" && name != "grant_mandate" => {
             Err(with_text(app, problem, asked, name, lines, master).await?)
         }
+        // A wrong code is counted, which is a record, and changes nothing else.
+        Ok(decided) if decided.events.iter().any(|event| matches!(event, Event::CodeFailed { .. })) => {
+            Err(Problem::new("code_wrong").at(decided.sequence))
+        }
         decided => decided,
     }
 }
@@ -100,7 +105,7 @@ fn compare(approval: &ApprovedText, change: &Change, lines: &Lines) -> Result<()
 }
 
 /// Adds the text that must be approved, and who may.
-async fn with_text(
+pub(super) async fn with_text(
     app: &Shared,
     problem: Problem,
     account: AccountId,
@@ -179,6 +184,10 @@ pub(super) struct ChangeBody {
     /// The device that it comes from, as sessions report it.
     #[serde(default)]
     device: Option<String>,
+    /// Change nothing: answer with `approval_required` and the text, for changes that can do without an approval too, as
+    /// an unlocking by time or an objection by code.
+    #[serde(default)]
+    text_only: bool,
 }
 
 /// Which change.
@@ -249,6 +258,11 @@ pub(super) async fn plain(
             (Change::ForgetDevice { device }, Lines::target(format!("device:{device}")))
         }
     };
+    if body.text_only {
+        let master = matches!(wanted, Change::UnlockSettings);
+        let asked = Problem::refused(Refusal::ApprovalNeeded, "");
+        return Err(with_text(&app, asked, account, wanted.name(), lines, master).await?);
+    }
     let code = super::codes::compare(&app, &account, body.code).await?;
     let device = body.device.map(|device| app.fingerprints.device(&account, &device));
     let proof = Proof { approval: body.approval, code, device };

@@ -256,14 +256,10 @@ fn prove(app: &Shared, account: &AccountId, party: &Party, body: &CredentialBody
                 Registration { client_data_json: &client_data, attestation_object: &attestation };
             let waiting = app.challenges.waiting(account, purpose(body.used_for), Instant::now());
             let party = relying_party(party);
-            let mut first = None;
-            for challenge in waiting {
-                match verify_registration(&party, &challenge, &registration) {
-                    Ok(registered) => return Ok(of_registered(&registered, challenge)),
-                    Err(error) => first = Some(error),
-                }
-            }
-            Err(first.map_or_else(|| Problem::new("challenge_unknown"), invalid))
+            let challenge = assertion::answered(&client_data, &waiting);
+            let challenge = challenge.ok_or(Problem::new("challenge_unknown"))?;
+            let registered = verify_registration(&party, &challenge, &registration).map_err(invalid)?;
+            Ok(of_registered(&registered, challenge))
         }
         (None, None, Some(u2f)) => {
             if party.app_id.is_none() {
@@ -536,14 +532,9 @@ pub(super) async fn sign_in(
     let waiting = app.challenges.waiting(&account, Purpose::SignIn, Instant::now());
     let (shared, owner) = (Arc::clone(&app), account.clone());
     let verify = move || {
-        let mut first = Problem::new("challenge_unknown");
-        for challenge in waiting {
-            match shown.verify(&shared, &owner, &party, &known, &challenge) {
-                Ok(accepted) => return Ok((challenge, accepted)),
-                Err(problem) => first = problem,
-            }
-        }
-        Err(first)
+        let challenge = shown.answers(&waiting).ok_or(Problem::new("challenge_unknown"))?;
+        let accepted = shown.verify(&shared, &owner, &party, &known, &challenge)?;
+        Ok::<_, Problem>((challenge, accepted))
     };
     let (challenge, accepted) =
         tokio::task::spawn_blocking(verify).await.map_err(|_| Problem::new("internal"))??;

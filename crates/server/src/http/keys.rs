@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Path, State};
 use holdfast_authn::{Dialect, KeyKind, KeyMaterial};
+use holdfast_decision::Need;
 use holdfast_decision::command::{Command, Scopes};
 use holdfast_decision::event::Event;
 use holdfast_decision::protection::{ApiKeySpec, Change, KeyCohort, KeyFence};
@@ -348,14 +349,25 @@ pub(super) async fn put(
     let new_material = !before.is_some_and(|before| before.is_same_material(&kept));
     let lines = lines(&key, scopes, &networks, &body, &kept.material);
     let new = StoredKey { revision: next, allow: networks.iter().map(ToString::to_string).collect(), ..kept };
+    let spec = ApiKeySpec { key: fingerprint, scopes, ip_allowlist, fence, new_material };
+    let wanted = Change::PutApiKey(Box::new(spec));
+    let approval = body.approval.take();
+    if approval.is_none() {
+        let (asked, change) = (account.clone(), wanted.clone());
+        let need = app.intake.ask(move |desk| desk.state().change_needs(desk.time(), &asked, &change));
+        let need = need.await?.value.map_err(|refusal| Problem::refused(refusal, ""))?;
+        // What waits for its owner's word is not kept beside what counts.
+        if need == Need::Approval {
+            let needed = Problem::refused(Refusal::ApprovalNeeded, "");
+            return Err(changes::with_text(&app, needed, account, wanted.name(), lines, false).await?);
+        }
+    }
     stored.0.retain(|stored| stored.revision == current);
     stored.0.push(new);
     let (store, owner, name) = (Arc::clone(&app), account.clone(), key.clone());
     let keep = move || stored.write(&store.vault, &owner, &name);
     tokio::task::spawn_blocking(keep).await.map_err(|_| Problem::new("internal"))??;
-    let spec = ApiKeySpec { key: fingerprint, scopes, ip_allowlist, fence, new_material };
-    let proof = Proof { approval: body.approval.take(), ..Proof::default() };
-    let wanted = Change::PutApiKey(Box::new(spec));
+    let proof = Proof { approval, ..Proof::default() };
     let decided = changes::change(&app, account.clone(), wanted, lines, proof).await?;
     let asked = account;
     let revision = app

@@ -70,16 +70,33 @@ pub(super) struct OfferReply {
     allow: Vec<AllowedReply>,
 }
 
-/// The public half that the vault holds of an API key's newest revision. Blocks.
-fn spki(app: &Shared, account: &AccountId, key: &Name) -> Result<(u32, Vec<u8>), Problem> {
+/// The revision of an API key that counts, and its public half from the vault. What the vault holds beyond it was never
+/// accepted.
+async fn public_half(app: &Shared, account: &AccountId, key: &Name) -> Result<(u32, Vec<u8>), Problem> {
+    let (asked, fingerprint) = (account.clone(), app.fingerprints.api_key(key));
+    let revision = app
+        .intake
+        .ask(move |desk| Some(desk.state().account(&asked)?.api_key(&fingerprint)?.revision))
+        .await?
+        .value
+        .ok_or(Problem::refused(Refusal::ApiKeyUnknown, "").field("api_key"))?;
+    let (shared, owner, named) = (Arc::clone(app), account.clone(), key.clone());
+    let der = tokio::task::spawn_blocking(move || spki(&shared, &owner, &named, revision))
+        .await
+        .map_err(|_| Problem::new("internal"))??;
+    Ok((revision, der))
+}
+
+/// The public half that the vault holds of a revision. Blocks.
+fn spki(app: &Shared, account: &AccountId, key: &Name, revision: u32) -> Result<Vec<u8>, Problem> {
     let stored = StoredKeys::read(&app.vault, account, key)?;
-    let newest = stored.0.last().ok_or(Problem::new("api_key_not_stored").field("api_key"))?;
+    let newest = stored.0.iter().find(|stored| stored.revision == revision);
+    let newest = newest.ok_or(Problem::new("api_key_not_stored").field("api_key"))?;
     let material = newest.material().ok_or(Problem::new("api_key_not_stored").field("api_key"))?;
     match material {
-        KeyMaterial::Ed25519(_) | KeyMaterial::Rsa(_) => newest
-            .spki()
-            .map(|der| (newest.revision, der))
-            .ok_or(Problem::new("api_key_not_stored").field("api_key")),
+        KeyMaterial::Ed25519(_) | KeyMaterial::Rsa(_) => {
+            newest.spki().ok_or(Problem::new("api_key_not_stored").field("api_key"))
+        }
         _ => Err(Problem::new("mandate_needs_public_key").field("api_key")),
     }
 }
@@ -109,10 +126,7 @@ pub(super) async fn offer(
         .collect::<Result<Vec<Destination>, _>>()?;
     let destinations = Destinations::new(destinations)
         .map_err(|error| Problem::new("mandate_invalid").field("destinations").detail(error))?;
-    let (shared, owner, named) = (Arc::clone(&app), account.clone(), api_key.clone());
-    let (_, der) = tokio::task::spawn_blocking(move || spki(&shared, &owner, &named))
-        .await
-        .map_err(|_| Problem::new("internal"))??;
+    let (_, der) = public_half(&app, &account, &api_key).await?;
     let random: [u8; 16] = data::random().map_err(|_| Problem::new("internal"))?;
     let nonce: [u8; 32] = data::random().map_err(|_| Problem::new("internal"))?;
     let (asked, wanted) = (account.clone(), asset.clone());
@@ -232,10 +246,7 @@ pub(super) async fn grant(
     let account: AccountId = body::path_id(&id)?;
     let text = MandateText::parse(value.approval.text.as_bytes())
         .map_err(|error| Problem::new("mandate_text_malformed").field("approval.text").detail(error))?;
-    let (shared, owner, named) = (Arc::clone(&app), account.clone(), text.api_key.clone());
-    let (revision, der) = tokio::task::spawn_blocking(move || spki(&shared, &owner, &named))
-        .await
-        .map_err(|_| Problem::new("internal"))??;
+    let (revision, der) = public_half(&app, &account, &text.api_key).await?;
     if sha256(&der) != text.key {
         return Err(Problem::new("mandate_key_differs").field("approval.text"));
     }

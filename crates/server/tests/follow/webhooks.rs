@@ -145,7 +145,7 @@ async fn tells_what_happens_signed_and_in_order() {
         "withdrawal.held",
         "withdrawal.denied",
         "withdrawal.cancelled",
-        "withdrawal.expired",
+        "withdrawal.lapsed",
         "case.opened",
         "case.approved",
         "notice.address_recorded",

@@ -28,3 +28,50 @@ fn table_of_problems_is_committed() {
 fn table_of_authority_is_committed() {
     compare("docs/authority.md", &holdfast_server::http::authority_markdown());
 }
+
+/// The examples of the guide, in their order, with what they answer here, where no browser and no app is.
+#[test]
+fn examples_of_the_guide_to_accounts_work() {
+    let guide = std::fs::read_to_string(repository("docs/accounts.md")).unwrap();
+    let blocks: Vec<&str> = guide
+        .split("```sh\n")
+        .skip(1)
+        .map(|block| block.split("```").next().unwrap())
+        .filter(|block| !block.starts_with("holdfast "))
+        .collect();
+    assert!(blocks.len() >= 8, "{}", blocks.len());
+    let exchange = super::customer::open();
+    let server = super::customer::ready(&exchange);
+    let script = blocks
+        .concat()
+        .replace("http://127.0.0.1:8420", &server.url)
+        .replace("hf() { curl -sS ", "hf() { curl -sS -o /dev/null -w '%{http_code} %{url_effective}' ");
+    let output = std::process::Command::new("bash")
+        .args(["-euc", &script])
+        .env("HOLDFAST_TOKEN", &server.token)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap().replace(&server.url, "");
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let account = "/v1/accounts/ac_1001";
+    let expected = [
+        "201 /v1/accounts".to_owned(),
+        format!("200 {account}/credentials/options"),
+        "201 /v1/withdrawals".to_owned(),
+        // There is no program's key here, no app that shows the code, and no such device.
+        format!("404 {account}/mandates/text"),
+        format!("200 {account}/api-keys/trading-1"),
+        format!("200 {account}/one-time-codes"),
+        format!("422 {account}/one-time-codes/confirm"),
+        format!("201 {account}/recovery-codes"),
+        format!("422 {account}/codes"),
+        format!("200 {account}/sessions"),
+        format!("200 {account}/devices"),
+        format!("409 {account}/changes"),
+        format!("200 {account}/changes"),
+        format!("200 {account}/changes"),
+        format!("200 {account}/panic-link"),
+        format!("200 {account}/freeze"),
+    ];
+    assert_eq!(said.lines().collect::<Vec<_>>(), expected, "{script}");
+}

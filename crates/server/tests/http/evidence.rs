@@ -6,22 +6,22 @@ use serde_json::{Value, json};
 
 use super::server::{ADDRESS, Answer, Exchange, Server};
 
-const SECRET: &str = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j";
-const IP: &str = "203.0.113.7";
+pub(crate) const SECRET: &str = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j";
+pub(crate) const IP: &str = "203.0.113.7";
 
-fn query(server: &Server, amount: &str) -> String {
+pub(crate) fn query(server: &Server, amount: &str) -> String {
     let ms = server.now().0 / 1_000;
     format!("coin=BTC&network=BTC&address={ADDRESS}&amount={amount}&timestamp={ms}&recvWindow=60000")
 }
 
-fn sign(query: &str, secret: &str) -> String {
+pub(crate) fn sign(query: &str, secret: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     let tag = hmac::sign(&key, query.as_bytes());
     let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{query}&signature={hex}")
 }
 
-fn body(query: &str, key: &str, ip: &str, amount: &str) -> Value {
+pub(crate) fn body(query: &str, key: &str, ip: &str, amount: &str) -> Value {
     json!({
         "account": "ac_1", "asset": "BTC", "network": "bitcoin", "address": ADDRESS, "amount": amount,
         "channel": { "api_request": {
@@ -127,12 +127,7 @@ fn ed25519_keys_need_only_their_public_half() {
     let exchange = Exchange::open(&[]);
     let server = exchange.ready(&[]);
     let pair = Ed25519KeyPair::from_seed_unchecked(&[9; 32]).unwrap();
-    let spki = [
-        &[0x30u8, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00][..],
-        pair.public_key().as_ref(),
-    ]
-    .concat();
-    let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", base64(&spki));
+    let pem = pem(&pair);
     let made = server.call(
         "PUT",
         "/v1/accounts/ac_1/api-keys/ed",
@@ -143,15 +138,30 @@ fn ed25519_keys_need_only_their_public_half() {
     );
     assert_eq!(made.status, 200, "{}", made.body);
     let query = query(&server, "0.5");
-    let signature = base64(pair.sign(query.as_bytes()).as_ref());
-    let signature = signature.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
-    let signed = format!("{query}&signature={signature}");
+    let signed = sign_ed25519(&query, &pair);
     let answer = server.withdraw("k1", &body(&signed, "ed", IP, "0.5"));
     assert_eq!(answer.body["status"], "approved", "{}", answer.body);
 }
 
-fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     let url = holdfast_authn::encoding::to_base64url(bytes);
     let padding = "=".repeat((4 - url.len() % 4) % 4);
     format!("{}{padding}", url.replace('-', "+").replace('_', "/"))
+}
+
+/// A public key as its owner gives it.
+pub(crate) fn pem(pair: &Ed25519KeyPair) -> String {
+    let spki = [
+        &[0x30u8, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00][..],
+        pair.public_key().as_ref(),
+    ]
+    .concat();
+    format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", base64(&spki))
+}
+
+/// A query with its signature, as its dialect wants it.
+pub(crate) fn sign_ed25519(query: &str, pair: &Ed25519KeyPair) -> String {
+    let signature = base64(pair.sign(query.as_bytes()).as_ref());
+    let signature = signature.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+    format!("{query}&signature={signature}")
 }

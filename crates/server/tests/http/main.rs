@@ -7,15 +7,32 @@
 )]
 
 mod accounts;
+mod approvals;
+#[expect(dead_code, reason = "the keys of the verifier's own tests, of which some is needed here")]
+#[path = "../../../authn/tests/webauthn/authenticator.rs"]
+mod authenticator;
 mod bad_input;
+#[path = "../../../authn/tests/webauthn/certificate.rs"]
+mod certificate;
+mod codes;
 mod command_line;
+mod credentials;
+mod customer;
 mod disk;
 mod documents;
 mod evidence;
+#[expect(dead_code, reason = "the exchange of the tests of restoring, of which some is needed here")]
+#[path = "../restore/harbor.rs"]
+mod harbor;
+mod keys;
 mod kill;
+mod mandates;
 mod operators;
+mod panic;
 mod server;
 mod serving;
+mod sessions;
+mod signing;
 mod strace;
 mod transactions;
 mod withdrawals;

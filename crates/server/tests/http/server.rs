@@ -97,7 +97,7 @@ impl Exchange {
         Self::new(config, Some("@id(\"all\") permit (principal, action, resource);"), &[])
     }
 
-    fn new(config: &str, policy: Option<&str>, extra: &[&str]) -> Self {
+    pub(crate) fn new(config: &str, policy: Option<&str>, extra: &[&str]) -> Self {
         let dir = Temporary::new();
         let path = |name: &str| dir.path().join(name);
         std::fs::write(path("exchange.toml"), config).unwrap();
@@ -318,6 +318,11 @@ impl Server {
 
     pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
         self.call("POST", path, &[], body.to_string().as_bytes())
+    }
+
+    /// Posts nothing, where nothing is taken: a body that nobody reads can cost the connection.
+    pub(crate) fn poke(&self, path: &str) -> Answer {
+        self.call("POST", path, &[], b"")
     }
 
     pub(crate) fn price(&self, usd: &str) {

@@ -8,7 +8,7 @@ use holdfast_authn::encoding::{base64, to_base64, to_base64url};
 use holdfast_authn::release::{
     Kind, OperatorSignature, SignedAct, SigningKey, Spend, Spends, SpentTransaction, seal,
 };
-use holdfast_signer::{Authorised, Pins, Refused, Signer, system_clock};
+use holdfast_signer::{Authorised, Clock, Pins, Refused, Signer, system_clock};
 use holdfast_transactions::{EvmFields, evm_unsigned};
 use holdfast_values::{Timestamp, WithdrawalId};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
@@ -31,6 +31,11 @@ fn receipt_key(seed: [u8; 32]) -> SigningKey {
 
 /// An exchange whose releases go to these signers; the first one's key is known to all tests.
 pub(crate) fn exchange(signers: &[&str]) -> Exchange {
+    Exchange::open_with(&config(signers))
+}
+
+/// The configuration of such an exchange.
+pub(crate) fn config(signers: &[&str]) -> String {
     let mut config = String::from(OPEN);
     let wallet = format!(
         r#"
@@ -66,7 +71,7 @@ unvouched = { size = "1000000", refill_per_hour = "0" }
         let key = holdfast_authn::print_operator_key(&key);
         config.push_str(&format!("[[signers]]\nname = \"{signer}\"\nreceipt_key = \"{key}\"\n"));
     }
-    Exchange::open_with(&config)
+    config
 }
 
 fn seed(number: usize) -> [u8; 32] {
@@ -275,6 +280,11 @@ pub(crate) struct Hot(pub(crate) Signer);
 
 impl Hot {
     pub(crate) fn new(exchange: &Exchange) -> Self {
+        Self::with(exchange, |pins| pins, system_clock())
+    }
+
+    /// The same with other pins and another clock.
+    pub(crate) fn with(exchange: &Exchange, edit: impl FnOnce(String) -> String, clock: Clock) -> Self {
         let places = Places(exchange);
         let dir = places.path("signer");
         std::fs::create_dir(&dir).unwrap();
@@ -315,6 +325,7 @@ buckets = {{ vouched = {bucket}, unvouched = {bucket} }}
             operator(1),
             operator(2),
         );
+        let text = edit(text);
         let (pins, store) = (dir.join("signer.toml"), dir.join("signer.store"));
         let pin = |text: &str| {
             std::fs::write(&pins, text).unwrap();
@@ -323,7 +334,7 @@ buckets = {{ vouched = {bucket}, unvouched = {bucket} }}
         pin(&text);
         let made = Signer::init(&pins, &store, 1).unwrap();
         pin(&format!("store = \"{}\"\n{text}", holdfast_server::record::hex(&made.store)));
-        Self(Signer::open(Pins::load(&pins).unwrap(), &store, system_clock()).unwrap())
+        Self(Signer::open(Pins::load(&pins).unwrap(), &store, clock).unwrap())
     }
 
     pub(crate) fn authorise(&mut self, answer: &Answer, transaction: &[u8]) -> Result<Authorised, Refused> {
