@@ -7,27 +7,29 @@ use serde_json::{Value, json};
 use crate::stand::{Ccxt, Customer, FROM, Kind, OWN, PASSPHRASE, Stand, has_ccxt};
 
 /// Name, and how ccxt (or, at the end, our own client) calls each refusal.
-struct Case {
-    dialect: &'static str,
+pub(crate) struct Case {
+    pub(crate) dialect: &'static str,
     /// A signature that does not fit.
-    signature: &'static str,
+    pub(crate) signature: &'static str,
     /// A body that is not the one that was signed.
-    body: &'static str,
+    pub(crate) body: &'static str,
     /// A query where there was none.
-    query: &'static str,
+    pub(crate) query: &'static str,
     /// Seen before.
-    replay: &'static str,
+    pub(crate) replay: &'static str,
     /// Signed two minutes ago.
-    late: &'static str,
+    pub(crate) late: &'static str,
     /// From elsewhere.
-    ip: &'static str,
+    pub(crate) ip: &'static str,
     /// A key that may only read.
-    scope: &'static str,
+    pub(crate) scope: &'static str,
     /// Of a balance that is too small, and of a withdrawal that Holdfast denies.
-    no: [&'static str; 2],
+    pub(crate) no: [&'static str; 2],
+    /// Of an address that somebody mistyped, and of an amount under the minimum.
+    pub(crate) wrong: [&'static str; 2],
 }
 
-const CASES: [Case; 6] = [
+pub(crate) const CASES: [Case; 6] = [
     Case {
         dialect: "kraken",
         signature: "ExchangeError EAPI:Invalid signature",
@@ -38,6 +40,7 @@ const CASES: [Case; 6] = [
         ip: "PermissionDenied EGeneral:Permission denied",
         scope: "PermissionDenied EGeneral:Permission denied",
         no: ["InsufficientFunds EFunding:Invalid amount", "PermissionDenied EGeneral:Permission denied"],
+        wrong: ["InvalidAddress EFunding:Unknown withdraw key", "BadRequest EGeneral:Invalid arguments"],
     },
     Case {
         dialect: "okx",
@@ -49,6 +52,7 @@ const CASES: [Case; 6] = [
         ip: "PermissionDenied 50110",
         scope: "AuthenticationError 50114",
         no: ["InsufficientFunds 58350", "ExchangeError 58205"],
+        wrong: ["InvalidAddress 58207", "BadRequest 51000"],
     },
     Case {
         dialect: "bybit",
@@ -60,6 +64,7 @@ const CASES: [Case; 6] = [
         ip: "PermissionDenied 10010",
         scope: "PermissionDenied ",
         no: ["InsufficientFunds 131212", "PermissionDenied 10024"],
+        wrong: ["BadRequest 131002", "BadRequest 131215"],
     },
     Case {
         dialect: "kucoin",
@@ -71,6 +76,7 @@ const CASES: [Case; 6] = [
         ip: "AuthenticationError 400006",
         scope: "AuthenticationError 400007",
         no: ["InsufficientFunds 230003", "PermissionDenied 130201"],
+        wrong: ["BadRequest 400100", "BadRequest 400100"],
     },
     Case {
         dialect: "coinbase",
@@ -82,6 +88,7 @@ const CASES: [Case; 6] = [
         ip: "PermissionDenied PERMISSION_DENIED",
         scope: "AuthenticationError invalid_scope",
         no: ["InsufficientFunds INSUFFICIENT_FUND", "PermissionDenied PERMISSION_DENIED"],
+        wrong: ["BadRequest INVALID_ARGUMENT", "BadRequest INVALID_ARGUMENT"],
     },
     Case {
         dialect: "rfc9421",
@@ -93,21 +100,22 @@ const CASES: [Case; 6] = [
         ip: "Refused ip",
         scope: "Refused scope",
         no: ["Refused insufficient_balance", "Refused denied"],
+        wrong: ["Refused address_invalid", "Refused amount_invalid"],
     },
 ];
 
 impl Case {
-    fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Kind {
         Kind::Dialect(self.dialect)
     }
 }
 
-fn customers(tier: &'static str) -> Vec<(&'static str, &'static str, Kind)> {
+pub(crate) fn customers(tier: &'static str) -> Vec<(&'static str, &'static str, Kind)> {
     CASES.iter().map(|case| (case.dialect, tier, case.kind())).collect()
 }
 
 impl Ccxt {
-    fn open_in(&mut self, name: &str, case: &Case, url: &str, customer: &Customer) {
+    pub(crate) fn open_in(&mut self, name: &str, case: &Case, url: &str, customer: &Customer) {
         let answer = self.say(&json!({
             "do": "open", "as": name, "dialect": case.dialect, "url": url, "apiKey": customer.api_key,
             "secret": customer.secret, "password": PASSPHRASE,
@@ -116,7 +124,7 @@ impl Ccxt {
     }
 
     /// `withdraw()`, with what becomes of the request on its way.
-    fn sends(&mut self, name: &str, amount: &str, more: &Value) -> Value {
+    pub(crate) fn sends(&mut self, name: &str, amount: &str, more: &Value) -> Value {
         let mut what = json!({
             "do": "withdraw", "as": name, "coin": "BTC", "network": "BTC", "amount": amount, "address": OWN,
         });
@@ -128,7 +136,7 @@ impl Ccxt {
 }
 
 /// It was refused: by this exception of ccxt's, with this in what the exchange said.
-fn refused(answer: &Value, expected: &str) {
+pub(crate) fn refused(answer: &Value, expected: &str) {
     let (class, said) = expected.split_once(' ').unwrap();
     assert_eq!(answer["error"], class, "{answer}");
     assert!(answer["message"].as_str().unwrap().contains(said), "{expected}: {answer}");
@@ -155,6 +163,9 @@ fn ccxt_withdraws_and_reads_its_balance_in_every_dialect() {
 
         // What Harbor itself says no to, and what Holdfast denies.
         refused(&ccxt.sends(name, "1000", &json!({})), case.no[0]);
+        let mistyped = OWN.replace("f3t4", "f3t5");
+        refused(&ccxt.sends(name, "0.5", &json!({ "address": mistyped })), case.wrong[0]);
+        refused(&ccxt.sends(name, "0.0005", &json!({})), case.wrong[1]);
         stand.ask("POST", &format!("/v1/accounts/{name}/limits"), &stand.service, &small()).ok();
         let denied = ccxt.sends(name, "1.5", &json!({}));
         refused(&denied, case.no[1]);
@@ -176,7 +187,7 @@ fn small() -> Value {
 }
 
 /// The values under this name, wherever they stand.
-fn find<'a>(value: &'a Value, name: &str) -> Vec<&'a Value> {
+pub(crate) fn find<'a>(value: &'a Value, name: &str) -> Vec<&'a Value> {
     match value {
         Value::Object(members) => {
             let own = members.get(name);

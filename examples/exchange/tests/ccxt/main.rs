@@ -9,7 +9,11 @@
 )]
 
 mod attacks;
+mod authenticator;
 mod dialects;
+mod envoy;
+mod gateway;
+mod mandate;
 mod request;
 mod stand;
 

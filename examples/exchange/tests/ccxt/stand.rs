@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::envoy;
 use holdfast_values::Timestamp;
 use serde_json::{Value, json};
 
@@ -62,7 +63,7 @@ pub(crate) fn has_ccxt() -> bool {
 }
 
 /// A process that ends with the value.
-struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Process {
     fn stop(mut self) {
@@ -178,6 +179,19 @@ pub(crate) struct Customer {
     pub(crate) secret: String,
 }
 
+/// What differs between stands.
+pub(crate) struct Setup<'a> {
+    /// So many times as fast as this machine's runs Holdfast's clock; at 1 it is about a second ahead, so that clients
+    /// need not ask what time it is.
+    pub(crate) rate: u32,
+    /// The exchange's configuration, if it is not the sample's.
+    pub(crate) config: Option<String>,
+    /// Done while everything is new, a week before the rest.
+    pub(crate) young: &'a mut dyn FnMut(&Stand),
+    /// Envoy and the gate stand before Harbor.
+    pub(crate) gate: bool,
+}
+
 /// Both servers, two operators, and customers whose keys and addresses are of age.
 pub(crate) struct Stand {
     pub(crate) http: Http,
@@ -195,6 +209,7 @@ pub(crate) struct Stand {
     pub(crate) customers: BTreeMap<&'static str, Customer>,
     // In this order: processes end before their directory goes.
     feeder: Option<Feeder>,
+    envoy: Option<(String, Process)>,
     _exchange: Process,
     server: Option<Process>,
     dir: Temporary,
@@ -205,7 +220,7 @@ fn wall_clock() -> Timestamp {
     Timestamp(u64::try_from(micros).unwrap())
 }
 
-fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
@@ -215,7 +230,7 @@ fn run(program: &Path, args: &[&str], token: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn spawn(program: &str, args: &[&str], log: &Path) -> Process {
+pub(crate) fn spawn(program: &str, args: &[&str], log: &Path) -> Process {
     let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
@@ -242,9 +257,13 @@ impl Stand {
         Self::at_rate(customers, RATE)
     }
 
-    /// The same, with Holdfast's clock so many times as fast as this machine's; at 1 it is about a second ahead, so that
-    /// clients need not ask what time it is.
+    /// The same at another rate.
     pub(crate) fn at_rate(customers: &[(&'static str, &str, Kind)], rate: u32) -> Self {
+        Self::of(customers, Setup { rate, config: None, young: &mut |_| {}, gate: false })
+    }
+
+    pub(crate) fn of(customers: &[(&'static str, &str, Kind)], setup: Setup<'_>) -> Self {
+        let rate = setup.rate;
         let dir = Temporary::new();
         let path = |name: &str| dir.0.join(name).display().to_string();
         let http = Http::new();
@@ -253,7 +272,13 @@ impl Stand {
         for name in ["alice", "bob"] {
             run(holdfast(), &["operator", "keygen", "--out", &path(name)], "");
         }
-        let config = repository("examples/harbor.toml").display().to_string();
+        let config = setup.config.map_or_else(
+            || repository("examples/harbor.toml").display().to_string(),
+            |text| {
+                std::fs::write(path("exchange.toml"), text).unwrap();
+                path("exchange.toml")
+            },
+        );
         let policy = repository("policies/baseline").display().to_string();
         let (alice, bob) = (format!("alice={}", path("alice.pub")), format!("bob={}", path("bob.pub")));
         let data = path("data");
@@ -263,6 +288,7 @@ impl Stand {
         let made: Value = serde_json::from_str(&run(holdfast(), &[&args[..], &more].concat(), "")).unwrap();
         let init = made["token"].as_str().unwrap().to_owned();
 
+        let gate = setup.gate.then(|| envoy::configure_gate(&dir.0));
         let listen = free_address();
         let url = format!("http://{listen}");
         let server = serve(&dir.0, &listen, begin, 1);
@@ -289,6 +315,7 @@ impl Stand {
         }
         let exchange = spawn(HARBOR, &["--config", &path("harbor/harbor.json")], &dir.0.join("log"));
         let harbor = format!("http://{customers_at}");
+        let envoy = gate.map(|gate| envoy::start(&dir.0, &customers_at, &gate));
         until("harbor serves", || http.send("GET", &format!("{harbor}/api/v3/ping"), &[], "").is_ok());
 
         let mut stand = Self {
@@ -302,6 +329,7 @@ impl Stand {
             init,
             customers: BTreeMap::new(),
             feeder: None,
+            envoy,
             _exchange: exchange,
             server: Some(server),
             dir,
@@ -310,6 +338,7 @@ impl Stand {
             let customer = stand.open(name, tier, *kind);
             stand.customers.insert(name, customer);
         }
+        (setup.young)(&stand);
         // A week passes in a second.
         stand.restart(begin, 7 * 24 * 3_600);
         until("everything is of age", || stand.time().since(begin) > AGE);
@@ -318,6 +347,26 @@ impl Stand {
         stand.staff("PUT", "/clock-rate", &json!({ "rate": rate })).ok();
         stand.feeder = Some(Feeder::start(stand.http.clone(), &stand.holdfast, &stand.prices));
         stand
+    }
+
+    /// Where customers ask: Envoy, where it stands before Harbor.
+    pub(crate) fn front(&self) -> &str {
+        self.envoy.as_ref().map_or(&self.harbor, |(url, _)| url)
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.dir.0.join(name)
+    }
+
+    /// A token for one more client.
+    pub(crate) fn token(&self, client: &str, scopes: &str) -> String {
+        issue(&self.dir.0, &self.holdfast, &self.init, client, scopes)
+    }
+
+    /// The public half of the key that signs releases.
+    pub(crate) fn release_key(&self) -> String {
+        let data = self.file("data").display().to_string();
+        run(holdfast(), &["release-key", "--data", &data], "").trim().to_owned()
     }
 
     /// Holdfast's time.
@@ -439,7 +488,13 @@ impl Stand {
 fn serve(dir: &Path, listen: &str, start: Timestamp, rate: u32) -> Process {
     let (program, data) = (holdfast().display().to_string(), dir.join("data").display().to_string());
     let (start, rate) = (start.to_string(), rate.to_string());
-    let args = ["serve", "--data", &data, "--listen", listen, "--clock-start", &start, "--clock-rate", &rate];
+    let mut args =
+        vec!["serve", "--data", &data, "--listen", listen, "--clock-start", &start, "--clock-rate", &rate];
+    let config = dir.join(envoy::GATE_CONFIG);
+    let config = config.exists().then(|| config.display().to_string());
+    if let Some(config) = &config {
+        args.extend(["--config", config]);
+    }
     spawn(&program, &args, &dir.join("log"))
 }
 
@@ -544,7 +599,7 @@ impl Ccxt {
     /// A ccxt client for a customer, under the customer's name.
     pub(crate) fn open(&mut self, stand: &Stand, name: &str, customer: &Customer) {
         let answer = self.say(&json!({
-            "do": "open", "as": name, "url": stand.harbor, "apiKey": customer.api_key, "secret": customer.secret,
+            "do": "open", "as": name, "url": stand.front(), "apiKey": customer.api_key, "secret": customer.secret,
         }));
         assert!(answer["ok"].as_array().is_some_and(|coins| coins.contains(&json!("BTC"))), "{answer}");
     }
