@@ -19,9 +19,12 @@ const RUNS: usize = 5;
 /// Keys that take turns.
 const KEYS: u64 = 1_000;
 /// Routes beside the one that is asked for, as an exchange has them.
-const ROUTES: usize = 300;
+const OTHER_ROUTES: usize = 300;
 /// The aim for HMAC.
 const AIM: u64 = 50_000;
+/// What is asked for, and what is public around it.
+pub(crate) const ROUTES: &str = "[[route]]\nprefix = '/api/v3/'\nscope = 'public'\n\
+                                 [[route]]\nmethod = 'POST'\nexact = '/api/v3/order'\nscope = 'trade'\n";
 /// 2026-11-22T12:00:00Z.
 const NOON: Timestamp = Timestamp(1_795_348_800 * time::SECOND);
 
@@ -95,9 +98,8 @@ fn routes() -> Result<Routes, Failure> {
                     remembered_max = 10000000\n"
         .to_owned();
     let other = |n: usize| format!("[[route]]\nexact = '/sapi/v1/asset/query/{n}'\nscope = 'read'\n");
-    (0..ROUTES).for_each(|n| text.push_str(&other(n)));
-    text.push_str("[[route]]\nprefix = '/api/v3/'\nscope = 'public'\n");
-    text.push_str("[[route]]\nmethod = 'POST'\nexact = '/api/v3/order'\nscope = 'trade'\n");
+    (0..OTHER_ROUTES).for_each(|n| text.push_str(&other(n)));
+    text.push_str(ROUTES);
     Ok(Routes::parse(&text)?)
 }
 

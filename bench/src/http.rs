@@ -185,7 +185,7 @@ fn health(server: &Server) -> Vec<u8> {
 
 /// Sends `count` requests over so many connections, each waiting for its answer; requests a second, and each one's time
 /// in microseconds. The requests are made beforehand.
-async fn load(
+pub(crate) async fn load(
     address: &str,
     connections: usize,
     count: u64,

@@ -2,11 +2,16 @@
 //!
 //! Each part is a module and prints a table. Nothing here is a test: no number of this crate fails a build.
 
+mod assertions;
+mod codes;
+mod cpu;
 mod evaluator;
 mod gate;
+mod gateway;
 mod house;
 mod http;
 mod instructions;
+mod peers;
 mod pipeline;
 mod report;
 mod server;
@@ -103,7 +108,7 @@ impl Options {
 /// A part's name and what measures it.
 type Part = (&'static str, fn(&Options) -> Result<Report, Failure>);
 
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 11] = [
     ("pipeline", pipeline::run),
     ("evaluator", evaluator::run),
     ("size", size::run),
@@ -112,6 +117,9 @@ const PARTS: [Part; 8] = [
     ("signer", signer::run),
     ("transactions", transactions::run),
     ("gate", gate::run),
+    ("gateway", gateway::run),
+    ("assertions", assertions::run),
+    ("codes", codes::run),
 ];
 
 fn main() -> ExitCode {

@@ -63,6 +63,17 @@ impl Drop for Server {
 impl Server {
     /// Makes it in `dir` and starts it; its token has these scopes.
     pub(crate) fn start(dir: &Path, config: &Path, pack: &Path, scopes: &str) -> Result<Self, Failure> {
+        Self::start_with(dir, config, pack, scopes, None)
+    }
+
+    /// The same with a configuration of the server's own.
+    pub(crate) fn start_with(
+        dir: &Path,
+        config: &Path,
+        pack: &Path,
+        scopes: &str,
+        serve: Option<&Path>,
+    ) -> Result<Self, Failure> {
         let binary = binary("holdfast")?;
         std::fs::create_dir_all(dir)?;
         let data = dir.join("data");
@@ -75,13 +86,12 @@ impl Server {
         }
         let made: Value = serde_json::from_slice(&called(init.arg("--json"))?.stdout)?;
         let first = made.get("token").and_then(Value::as_str).ok_or("no first token was printed")?.to_owned();
-        let mut child = Process::new(&binary)
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(&data)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()?;
+        let mut process = Process::new(&binary);
+        process.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data);
+        if let Some(serve) = serve {
+            process.arg("--config").arg(serve);
+        }
+        let mut child = process.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let log = child.stderr.take().ok_or("the server has no log")?;
         let (found, address) = mpsc::channel();
         // Reads on for as long as the server writes, so that it never waits for its log.
@@ -164,10 +174,7 @@ impl Server {
 
     /// A new connection to it, which waits for each answer.
     pub(crate) fn caller(&self) -> Result<Caller, Failure> {
-        let stream = TcpStream::connect(&self.address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Caller { stream, buffer: Vec::with_capacity(4_096) })
+        Caller::connect(&self.address)
     }
 
     /// Prices of now, as `(asset, usd)`.
@@ -292,6 +299,13 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    pub(crate) fn connect(address: &str) -> Result<Self, Failure> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self { stream, buffer: Vec::with_capacity(4_096) })
+    }
+
     /// Sends a request and reads its answer, which must be a 2xx.
     pub(crate) fn send(&mut self, request: &[u8]) -> Result<&[u8], Failure> {
         self.stream.write_all(request)?;
@@ -325,7 +339,7 @@ fn used_ticks(stat: &str) -> Result<(&str, u64), Failure> {
     Ok((name, times.sum()))
 }
 
-fn cpu_millis(child: &Child) -> Result<u64, Failure> {
+pub(crate) fn cpu_millis(child: &Child) -> Result<u64, Failure> {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id()))?;
     Ok(used_ticks(&stat)?.1.saturating_mul(10))
 }

@@ -17,12 +17,11 @@ use holdfast_signer::{Client, Pins, Signer, system_clock};
 use holdfast_transactions::decode;
 use holdfast_values::{ReleaseId, WithdrawalText, time};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::house::{EXCHANGE, House, Kind, SIGNER};
 use crate::report::{Report, busy, grouped, median, per_second, percent, permille, tenths};
 use crate::server::{PINS, STORE, SignerProcess, make_signer};
-use crate::{Failure, Options, progress};
+use crate::{Failure, Options, cpu, progress};
 
 /// Rounds, and in a quick run.
 const ROUNDS: [u64; 2] = [200, 12];
@@ -291,16 +290,10 @@ fn worked<T, E>(times: &mut Vec<u64>, work: impl FnOnce() -> Result<T, E>) -> Re
 where
     Failure: From<E>,
 {
-    let began = cpu_nanos()?;
+    let began = cpu::nanos()?;
     let done = work()?;
-    times.push(cpu_nanos()?.saturating_sub(began));
+    times.push(cpu::nanos()?.saturating_sub(began));
     Ok(done)
-}
-
-fn cpu_nanos() -> Result<u64, Failure> {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
-    let seconds = u64::try_from(now.tv_sec)?;
-    Ok(seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(now.tv_nsec)?))
 }
 
 /// Bytes that this process has written so far.

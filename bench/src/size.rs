@@ -18,7 +18,7 @@ use holdfast_values::{Fingerprint, Timestamp, UsdCents, time};
 
 use crate::report::{Report, grouped, per_second, ratio, reached, tenths};
 use crate::world::{self, Random, START};
-use crate::{Failure, Options, progress};
+use crate::{Failure, Options, cpu, progress};
 
 /// Accounts in one part of the import: its record must stay under 1 MiB.
 const PART: u64 = 2_000;
@@ -167,12 +167,6 @@ fn resident() -> Result<u64, Failure> {
     let text = std::fs::read_to_string("/proc/self/statm")?;
     let pages: u64 = text.split_whitespace().nth(1).ok_or("/proc/self/statm has no second field")?.parse()?;
     Ok(pages * 4_096)
-}
-
-/// Time that this thread has spent on a CPU.
-fn cpu_nanos() -> Result<u64, Failure> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
-    Ok(text.split_whitespace().next().ok_or("/proc/thread-self/schedstat is empty")?.parse()?)
 }
 
 fn drop_cache(dir: &Path) -> &'static str {
@@ -363,7 +357,7 @@ fn restart(dir: &Path) -> Result<serde_json::Value, Failure> {
     drop(snapshot);
     let loaded = began.elapsed();
     let from = state.sequence() + 1;
-    let (mut events, before) = (0, cpu_nanos()?);
+    let (mut events, before) = (0, cpu::nanos()?);
     std::thread::scope(|scope| {
         let (sender, receiver) = mpsc::sync_channel::<Vec<Decoded>>(4);
         let reading = scope.spawn(move || -> Result<(), Failure> {
@@ -383,7 +377,7 @@ fn restart(dir: &Path) -> Result<serde_json::Value, Failure> {
         }
         reading.join().map_err(|_| "the reading thread failed")?
     })?;
-    let (total, folding) = (began.elapsed(), cpu_nanos()?.saturating_sub(before));
+    let (total, folding) = (began.elapsed(), cpu::nanos()?.saturating_sub(before));
     if state.hash().as_slice() != std::fs::read(dir.join("state-hash"))? {
         return Err("the state after the restart is not the state before".into());
     }

@@ -46,12 +46,17 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "fuzz",
-        about: "let the fuzzer try every reader of outside bytes: [TARGET] [--seconds N] [--keep]",
+        about: "let the fuzzer try every reader of outside bytes: [TARGET..] [--seconds N] [--keep]",
         run: fuzz::fuzz,
     },
     Command {
+        name: "soak",
+        about: "let the fuzzer try every reader for minutes, one after the other: [--minutes N] [TARGET..]",
+        run: fuzz::soak,
+    },
+    Command {
         name: "bench",
-        about: "measure, in release: [--quick] [--json] [--write] [--dir DISK] [pipeline|evaluator|size|instructions|http...]",
+        about: "measure, in release: [--quick] [--json] [--write] [--dir DISK] [PART..]",
         run: bench::bench,
     },
 ];

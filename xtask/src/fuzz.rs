@@ -1,4 +1,7 @@
-//! `cargo xtask fuzz`: builds the targets of `holdfast-fuzz` with coverage for libFuzzer, and runs them one by one.
+//! `cargo xtask fuzz` and `soak`: build the targets of `holdfast-fuzz` with coverage for libFuzzer, and run them one by one.
+//!
+//! `fuzz` is for working on a target; `soak` gives every target its minutes in turn, adds to no corpus, and ends with a
+//! summary of all.
 //!
 //! It takes the toolchain that builds everything else: the coverage pass is in every `rustc`, the fuzzer itself is
 //! compiled from the package `libfuzzer-sys`. What the tests replay is in `fuzz/corpus`; nothing is written there unless
@@ -18,11 +21,12 @@ use crate::ui::Terminal;
 
 /// Where the corpora stand: a folder for each target.
 const CORPORA: &str = "fuzz/corpus";
-const SUITE: &str = "fuzz";
 const TARGET_VARIABLE: &str = "HOLDFAST_FUZZ_TARGET";
-const USAGE: &str = "fuzz takes [TARGET] [--seconds N] [--keep]";
+const USAGE: &str = "fuzz takes [TARGET..] [--seconds N] [--keep]; soak takes [--minutes N] [TARGET..]";
 /// How long each target runs if nothing is said.
 const SECONDS: u64 = 60;
+const SOAK_MINUTES: u64 = 5;
+const MINUTES_MAX: u64 = 24 * 60;
 /// Up to how many files `--keep` fills a corpus (the tests take a few more), and most bytes of the inputs that `--keep` adds to one.
 const FILES_MAX: usize = 45;
 const KEPT_BYTES_MAX: u64 = 7_000;
@@ -40,25 +44,35 @@ const COVERAGE: &[&str] = &[
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 struct Plan {
-    target: Option<String>,
+    /// All if none is named.
+    targets: BTreeSet<String>,
     seconds: u64,
     keep: bool,
 }
 
 impl Plan {
-    fn read(arguments: &[String]) -> Result<Self> {
-        let mut plan = Self { target: None, seconds: SECONDS, keep: false };
+    fn fuzz(arguments: &[String]) -> Result<Self> {
+        Self::read(arguments, "--seconds", 1, SECONDS, true)
+    }
+
+    fn soak(arguments: &[String]) -> Result<Self> {
+        Self::read(arguments, "--minutes", 60, SOAK_MINUTES * 60, false)
+    }
+
+    /// `time` is the option that says how long, in so many seconds.
+    fn read(arguments: &[String], time: &str, unit: u64, otherwise: u64, may_keep: bool) -> Result<Self> {
+        let mut plan = Self { targets: BTreeSet::new(), seconds: otherwise, keep: false };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
-                "--keep" => plan.keep = true,
-                "--seconds" => {
-                    let seconds = arguments.next().and_then(|text| text.parse().ok());
-                    plan.seconds = seconds.filter(|seconds| *seconds > 0).ok_or_else(usage)?;
+                "--keep" if may_keep => plan.keep = true,
+                option if option == time => {
+                    let number: Option<u64> = arguments.next().and_then(|text| text.parse().ok());
+                    let seconds = number.and_then(|number| number.checked_mul(unit));
+                    let seconds = seconds.filter(|seconds| (1..=MINUTES_MAX * 60).contains(seconds));
+                    plan.seconds = seconds.ok_or_else(usage)?;
                 }
-                target if plan.target.is_none() && !target.starts_with('-') => {
-                    plan.target = Some(target.to_owned());
-                }
+                target if !target.starts_with('-') => drop(plan.targets.insert(target.to_owned())),
                 _ => return Err(usage()),
             }
         }
@@ -67,14 +81,12 @@ impl Plan {
 
     /// The targets that run, out of all there are.
     fn choose(&self, all: &BTreeSet<String>) -> Result<Vec<String>> {
-        match &self.target {
-            None => Ok(all.iter().cloned().collect()),
-            Some(target) if all.contains(target) => Ok(vec![target.clone()]),
-            Some(target) => {
-                let names = all.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-                Err(Error::Usage(format!("there is no target `{target}`: {names}")))
-            }
+        if let Some(unknown) = self.targets.difference(all).next() {
+            let names = all.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            return Err(Error::Usage(format!("there is no target `{unknown}`: {names}")));
         }
+        let chosen = if self.targets.is_empty() { all } else { &self.targets };
+        Ok(chosen.iter().cloned().collect())
     }
 }
 
@@ -119,50 +131,80 @@ impl Outcome {
     }
 }
 
-/// `cargo xtask fuzz [TARGET] [--seconds N] [--keep]`.
+/// `cargo xtask fuzz [TARGET..] [--seconds N] [--keep]`.
 pub fn fuzz(terminal: Terminal, arguments: &[String]) -> Result<()> {
-    let plan = Plan::read(arguments)?;
+    run(terminal, "fuzz", &Plan::fuzz(arguments)?)
+}
+
+/// `cargo xtask soak [--minutes N] [TARGET..]`: every target for minutes, one after the other, and a summary.
+pub fn soak(terminal: Terminal, arguments: &[String]) -> Result<()> {
+    run(terminal, "soak", &Plan::soak(arguments)?)
+}
+
+/// Runs the targets of a plan; findings are an error, after all targets had their time.
+fn run(terminal: Terminal, suite: &str, plan: &Plan) -> Result<()> {
     let mut shell = Shell::new()?;
     let all = folders(&shell.root().join(CORPORA))?;
     let targets = plan.choose(&all)?;
     let mut report = Report::default();
     if let Some(why) = lacking() {
-        terminal.skipped(SUITE, &why);
-        report.remark(format!("SKIPPED {SUITE}: {why}"));
-        report.add(SUITE, Counts { skipped: targets.len(), ..Counts::default() });
+        terminal.skipped(suite, &why);
+        report.remark(format!("SKIPPED {suite}: {why}"));
+        report.add(suite, Counts { skipped: targets.len(), ..Counts::default() });
         report.print(terminal);
         return Ok(());
     }
     let folder = Path::new(&Graph::load(&shell)?.target_directory).join("fuzz");
     let fuzzer =
         Fuzzer { program: build(terminal, &mut shell, &folder)?, folder, root: shell.root().to_owned() };
-    for target in &targets {
-        terminal.begin(target, &format!("{} s", plan.seconds));
+    let began = Instant::now();
+    let mut sum = Outcome::default();
+    for (number, target) in targets.iter().enumerate() {
+        terminal.begin(target, &format!("{}, {} of {}", spelled(plan.seconds), number + 1, targets.len()));
         let started = Instant::now();
         let outcome = fuzzer.run(target, plan.seconds)?;
         terminal.result(&format!(
             "{target:<16} {:>10} executions {:>6} edges {:>7} features {:>5} new inputs",
             outcome.executions, outcome.coverage, outcome.features, outcome.added
         ));
+        sum.executions = sum.executions.saturating_add(outcome.executions);
+        sum.added = sum.added.saturating_add(outcome.added);
         if let Some(path) = outcome.broken {
             let why = format!("this input breaks it: {path}");
             terminal.failed(target, &why);
             terminal.note(&format!("again: {TARGET_VARIABLE}={target} {} {path}", fuzzer.program.display()));
             report.remark(format!("FAILED {target}: {why}"));
-            report.add(SUITE, Counts { failed: 1, ..Counts::default() });
+            report.add(suite, Counts { failed: 1, ..Counts::default() });
             continue;
         }
         terminal.passed(target, started.elapsed());
-        report.add(SUITE, Counts { passed: 1, ..Counts::default() });
+        report.add(suite, Counts { passed: 1, ..Counts::default() });
         if plan.keep {
             let kept = fuzzer.keep(target)?;
             terminal.note(&format!("kept {kept} inputs in {CORPORA}/{target}"));
         }
     }
+    report.remark(format!(
+        "{} targets, {}: {} executions, {} new inputs in {}",
+        targets.len(),
+        spelled(began.elapsed().as_secs()),
+        sum.executions,
+        sum.added,
+        fuzzer.folder.join("found").display()
+    ));
     report.print(terminal);
     match report.total().failed {
         0 => Ok(()),
         count => Err(Error::Findings(count)),
+    }
+}
+
+/// `90` as `1 min 30 s`.
+fn spelled(seconds: u64) -> String {
+    match (seconds / 60, seconds % 60) {
+        (0, seconds) => format!("{seconds} s"),
+        (minutes, 0) => format!("{minutes} min"),
+        (minutes, seconds) => format!("{minutes} min {seconds} s"),
     }
 }
 
@@ -313,22 +355,45 @@ fn at(path: &Path, source: std::io::Error) -> Error {
 mod tests {
     use super::*;
 
-    fn plan(line: &str) -> Result<Plan> {
-        Plan::read(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    fn words(line: &str) -> Vec<String> {
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+
+    fn plan(targets: &[&str], seconds: u64, keep: bool) -> Plan {
+        Plan { targets: targets.iter().map(|target| (*target).to_owned()).collect(), seconds, keep }
     }
 
     #[test]
     fn reads_its_command_line() {
-        assert_eq!(plan("").unwrap(), Plan { target: None, seconds: SECONDS, keep: false });
-        let expected = Plan { target: Some("psbt".to_owned()), seconds: 5, keep: true };
-        assert_eq!(plan("--seconds 5 psbt --keep").unwrap(), expected);
-        for line in ["--seconds", "--seconds 0", "--seconds x", "a b", "--fast"] {
-            assert!(plan(line).is_err(), "{line}");
+        let fuzz = |line: &str| Plan::fuzz(&words(line));
+        assert_eq!(fuzz("").unwrap(), plan(&[], SECONDS, false));
+        assert_eq!(fuzz("--seconds 5 psbt --keep").unwrap(), plan(&["psbt"], 5, true));
+        assert_eq!(fuzz("wire psbt").unwrap(), plan(&["psbt", "wire"], SECONDS, false));
+        for line in ["--seconds", "--seconds 0", "--seconds x", "--minutes 1", "--fast"] {
+            assert!(fuzz(line).is_err(), "{line}");
         }
         let all = BTreeSet::from(["evm".to_owned(), "psbt".to_owned()]);
-        assert_eq!(plan("psbt").unwrap().choose(&all).unwrap(), ["psbt"]);
-        assert_eq!(plan("").unwrap().choose(&all).unwrap(), ["evm", "psbt"]);
-        assert!(plan("psb").unwrap().choose(&all).unwrap_err().to_string().contains("evm, psbt"));
+        assert_eq!(fuzz("psbt").unwrap().choose(&all).unwrap(), ["psbt"]);
+        assert_eq!(fuzz("").unwrap().choose(&all).unwrap(), ["evm", "psbt"]);
+        assert!(fuzz("evm psb").unwrap().choose(&all).unwrap_err().to_string().contains("evm, psbt"));
+    }
+
+    #[test]
+    fn soaks_for_minutes_and_keeps_nothing() {
+        let soak = |line: &str| Plan::soak(&words(line));
+        assert_eq!(soak("").unwrap(), plan(&[], SOAK_MINUTES * 60, false));
+        assert_eq!(soak("gate --minutes 2 codes").unwrap(), plan(&["codes", "gate"], 120, false));
+        for line in [
+            "--minutes",
+            "--minutes 0",
+            "--minutes 1441",
+            "--minutes 99999999999999999999",
+            "--keep",
+            "--seconds 1",
+        ] {
+            assert!(soak(line).is_err(), "{line}");
+        }
+        assert_eq!(["5 s", "2 min", "1 min 1 s"], [5, 120, 61].map(spelled));
     }
 
     #[test]
