@@ -2,8 +2,8 @@
 //! a person would be asked, and the signer, which believes nobody, checks mandate and request itself.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
 
 use holdfast_authn::encoding::{base64, hex, to_base64, to_base64url};
 use holdfast_authn::release::SigningKey;
@@ -21,6 +21,7 @@ const HOT: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 const DESK: &str = "0x52908400098527886E0F7030069857D2E4169EE7";
 const USDT: &str = "0xdAC17F958D2ee523a2206206994597C13D831ec7";
 const GWEI: u128 = 1_000_000_000;
+const APPROVED: &str = "Approved: the wallet sends it.";
 
 /// A signer beside its own folder, with a clock that a test sets.
 struct Beside {
@@ -197,7 +198,7 @@ fn a_bot_under_a_mandate_withdraws_without_a_person() {
     ccxt.open(&stand, BOT, &stand.customers[BOT]);
 
     // Without a mandate a person is asked.
-    let (info, _) = withdraw(&mut ccxt, &stand, "30000");
+    let (info, _) = withdraw(&mut ccxt, &stand, "26000");
     assert!(info.starts_with("Confirm it with: passkey"), "{info}");
 
     // The owner grants one: 30,000 at a time, 60,000 a day, to one address.
@@ -210,22 +211,54 @@ fn a_bot_under_a_mandate_withdraws_without_a_person() {
     let approval = key.approve(offer["text"].as_str().unwrap());
     stand.ask("POST", &path, &stand.service, &json!({ "approval": approval })).ok();
 
-    // The same withdrawal now leaves on the program's word alone: approved, released, and authorised by the signer.
-    for (nonce, spent) in [(0, 30_000_000_000_u128), (1, 60_000_000_000)] {
-        let (info, id) = withdraw(&mut ccxt, &stand, "30000");
-        assert_eq!(info, "Approved: the wallet sends it.");
-        let transaction = transfer(nonce, 30_000_000_000);
-        let released = release(&stand, &token, &transaction, &id);
-        let refused = stranger.open(&stand).authorise(&released, &transaction).unwrap_err();
-        assert_eq!(refused.code(), "credential_unknown");
-        beside.set(&stand);
-        // Another payment than the one that was released is not signed.
-        assert!(signer.authorise(&released, &transfer(nonce, 30_000_000_001)).is_err());
-        signer.authorise(&released, &transaction).unwrap();
-        assert_eq!(left(&mut signer), [1_000_000_000_000 - spent, 10_000_000_000], "it was vouched for");
-    }
+    // The same now leaves on the program's word alone: approved, released, and authorised by the signer.
+    let (info, id) = withdraw(&mut ccxt, &stand, "30000");
+    assert_eq!(info, APPROVED);
+    let transaction = transfer(0, 30_000_000_000);
+    let released = release(&stand, &token, &transaction, &id);
+    let refused = stranger.open(&stand).authorise(&released, &transaction).unwrap_err();
+    assert_eq!(refused.code(), "credential_unknown");
+    beside.set(&stand);
+    // Another payment than the one that was released is not signed.
+    assert!(signer.authorise(&released, &transfer(0, 30_000_000_001)).is_err());
+    signer.authorise(&released, &transaction).unwrap();
+    assert_eq!(left(&mut signer), [970_000_000_000, 10_000_000_000], "it was vouched for");
 
-    // What is more than the owner allowed in a day needs the owner again.
-    let (info, _) = withdraw(&mut ccxt, &stand, "1500");
-    assert!(info.starts_with("Confirm it with: passkey"), "{info}");
+    // Four at once, of which the owner's sum for the day covers three.
+    let told = at_once(&stand, 4);
+    let approved = told.iter().filter(|info| *info == APPROVED).count();
+    assert_eq!(approved, 3, "{told:?}");
+    assert!(told.iter().any(|info| info.starts_with("Confirm it with: passkey")), "{told:?}");
+    let rows = stand.decided(BOT);
+    let rows = rows.iter().filter(|row| row["status"] == "approved");
+    let ids: Vec<&str> = rows.map(|row| row["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 3);
+    for (nonce, id) in (1..).zip(ids) {
+        let transaction = transfer(nonce, 10_000_000_000);
+        let released = release(&stand, &token, &transaction, id);
+        beside.set(&stand);
+        signer.authorise(&released, &transaction).unwrap();
+    }
+    assert_eq!(left(&mut signer), [940_000_000_000, 10_000_000_000]);
+}
+
+/// What as many programs are told that withdraw 10,000 at the same time.
+fn at_once(stand: &Stand, programs: u32) -> Vec<String> {
+    let ready = Barrier::new(usize::try_from(programs).unwrap());
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..programs)
+            .map(|number| {
+                let ready = &ready;
+                scope.spawn(move || {
+                    let mut ccxt = Ccxt::start();
+                    ccxt.open(stand, BOT, &stand.customers[BOT]);
+                    ready.wait();
+                    let own = json!({ "network": "ERC20", "withdrawOrderId": format!("slice-{number}") });
+                    let said = ccxt.withdraw(BOT, "USDT", "10000", DESK, own);
+                    said["ok"]["info"].as_str().unwrap_or_else(|| panic!("{said}")).to_owned()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
 }
