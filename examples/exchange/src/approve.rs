@@ -310,3 +310,38 @@ async fn register(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_works_until_something_came_of_it() {
+        let tickets = Tickets::default();
+        let account: AccountId = "ac_1".parse().unwrap();
+        let id = tickets.open(account.clone(), Wanted::Withdrawal("wd_1".to_owned())).unwrap();
+        assert_eq!(id.len(), 64);
+        assert_eq!(tickets.find(&id).map(|ticket| ticket.account).ok(), Some(account.clone()));
+        assert!(tickets.find(&id).is_ok(), "looking at it does not use it up");
+        tickets.close(&id);
+        assert!(tickets.find(&id).is_err_and(|trouble| trouble.status == 404));
+        assert!(tickets.find("").is_err());
+
+        let id = tickets.open(account, Wanted::Withdrawal("wd_1".to_owned())).unwrap();
+        tickets.lock().get_mut(&id).unwrap().until = Instant::now();
+        assert!(tickets.find(&id).is_err(), "it is too old");
+    }
+
+    #[test]
+    fn there_are_only_so_many_tickets() {
+        let tickets = Tickets::default();
+        let account: AccountId = "ac_1".parse().unwrap();
+        let open = || tickets.open(account.clone(), Wanted::Mandate(Value::Null));
+        assert_eq!((0..TICKETS_MAX).filter_map(|_| open()).count(), TICKETS_MAX);
+        assert!(open().is_none());
+        for ticket in tickets.lock().values_mut() {
+            ticket.until = Instant::now();
+        }
+        assert!(open().is_some(), "old ones make room");
+    }
+}
