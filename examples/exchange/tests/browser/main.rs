@@ -258,7 +258,8 @@ fn the_page_signs_what_it_shows_and_shows_nothing_that_it_does_not_understand() 
     }
     let mut alone = Alone::new();
     let mut see = |text: &str| {
-        let answer = json!({ "text": text, "allow": [{ "id": "AAAA", "transports": ["usb"] }], "app_id": null });
+        let answer =
+            json!({ "text": text, "allow": [{ "id": "AAAA", "transports": ["usb"] }], "app_id": null });
         alone.browser.ok(&json!({ "do": "page", "answer": answer }))
     };
     let vectors = vectors();
