@@ -83,6 +83,16 @@ impl StoredCredential {
         }
     }
 
+    /// Forgets it. Blocks.
+    pub(super) fn forget(
+        vault: &Vault,
+        account: &AccountId,
+        credential: &Fingerprint,
+    ) -> Result<(), Problem> {
+        let forgotten = vault.delete_secret(account, &Self::name(credential));
+        forgotten.map(drop).map_err(|error| super::evidence::vault_problem(&error))
+    }
+
     /// Keeps it, durably. Blocks.
     pub(super) fn write(
         &self,

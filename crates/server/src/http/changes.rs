@@ -263,8 +263,8 @@ pub(super) async fn plain(
         let asked = Problem::refused(Refusal::ApprovalNeeded, "");
         return Err(with_text(&app, asked, account, wanted.name(), lines, master).await?);
     }
-    let code = super::codes::compare(&app, &account, body.code).await?;
     let device = body.device.map(|device| app.fingerprints.device(&account, &device));
+    let code = super::codes::compare(&app, &account, body.code, device).await?;
     let proof = Proof { approval: body.approval, code, device };
     let decided = change(&app, account, wanted, lines, proof).await?;
     Ok(At::ok(decided.sequence, ChangeReply::of(&decided)))

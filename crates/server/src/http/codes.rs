@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
+use holdfast_decision::Need;
 use holdfast_decision::command::Command;
 use holdfast_decision::protection::{Change, CodeProof, CodePurpose, PresentCode};
 use holdfast_decision::reason::Refusal;
 use holdfast_values::texts::ExchangeName;
-use holdfast_values::{AccountId, Timestamp, WithdrawalId};
+use holdfast_values::{AccountId, Fingerprint, Timestamp, WithdrawalId};
 use ring::rand::SystemRandom;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -75,35 +76,70 @@ pub(super) enum CodeBody {
     Recovery(Zeroizing<String>),
 }
 
-/// Compares a code with what the vault holds. Recovery codes take a slow hash, so at most a few at once.
+/// Compares a code with what the vault holds of the sets that State knows. Recovery codes take a slow hash, so at most a few
+/// at once; and nothing is compared while the source is locked, which the core then says.
 pub(super) async fn compare(
     app: &Shared,
     account: &AccountId,
     code: Option<CodeBody>,
+    device: Option<Fingerprint>,
 ) -> Result<Option<CodeProof>, Problem> {
     let Some(code) = code else { return Ok(None) };
-    let now = app.intake.ask(|desk| desk.time()).await?.value;
-    let _turn = app.slow_hashes.acquire().await.map_err(|_| Problem::new("internal"))?;
+    let asked = account.clone();
+    let known = app.intake.ask(move |desk| {
+        let (core, now) = (desk.state(), desk.time());
+        let protection = core.account(&asked)?.protection.as_deref();
+        let codes = protection.and_then(|protection| protection.codes).map_or(0, |codes| codes.revision);
+        let sets = protection.and_then(|protection| protection.recovery_codes).map_or(0, |set| set.revision);
+        Some((now, codes, sets, core.codes_locked_until(now, &asked, device).is_some()))
+    });
+    let known = known.await?.value;
+    let (now, codes, sets, is_locked) = known.ok_or(Problem::refused(Refusal::AccountUnknown, ""))?;
+    if is_locked {
+        return Ok(Some(CodeProof::Wrong));
+    }
     let (shared, owner) = (Arc::clone(app), account.clone());
-    let compare = move || match code {
-        CodeBody::OneTime(code) => one_time(&shared.vault, &owner, now, &code),
-        CodeBody::Recovery(code) => recovery(&shared.vault, &owner, &code),
+    let compared = match code {
+        CodeBody::OneTime(code) => {
+            let compare = move || one_time(&shared.vault, &owner, now, &code, codes);
+            tokio::task::spawn_blocking(compare).await
+        }
+        CodeBody::Recovery(code) => {
+            let _turn = app.slow_hashes.acquire().await.map_err(|_| Problem::new("internal"))?;
+            let compare = move || recovery(&shared.vault, &owner, &code, sets);
+            tokio::task::spawn_blocking(compare).await
+        }
     };
-    tokio::task::spawn_blocking(compare).await.map_err(|_| Problem::new("internal"))?.map(Some)
+    compared.map_err(|_| Problem::new("internal"))?.map(Some)
 }
 
-fn one_time(vault: &Vault, account: &AccountId, now: Timestamp, code: &str) -> Result<CodeProof, Problem> {
-    let stored: Option<StoredTotp> = read(vault, account, TOTP)?;
-    let matched =
-        stored.and_then(|stored| Some((stored.revision, stored.key.matching_step(now, code, DRIFT)?)));
-    Ok(matched.map_or(CodeProof::Wrong, |(revision, step)| CodeProof::OneTime { revision, step }))
+fn one_time(
+    vault: &Vault,
+    account: &AccountId,
+    now: Timestamp,
+    code: &str,
+    revision: u32,
+) -> Result<CodeProof, Problem> {
+    // The generator that State knows may still lie where new ones wait, if something broke before it was moved.
+    for name in [TOTP, TOTP_NEXT] {
+        let stored: Option<StoredTotp> = read(vault, account, name)?;
+        let Some(stored) = stored.filter(|stored| revision != 0 && stored.revision == revision) else {
+            continue;
+        };
+        let step = stored.key.matching_step(now, code, DRIFT);
+        return Ok(step.map_or(CodeProof::Wrong, |step| CodeProof::OneTime { revision, step }));
+    }
+    Ok(CodeProof::Wrong)
 }
 
-fn recovery(vault: &Vault, account: &AccountId, code: &str) -> Result<CodeProof, Problem> {
-    let Some(stored) = read::<StoredRecovery>(vault, account, RECOVERY)? else { return Ok(CodeProof::Wrong) };
+fn recovery(vault: &Vault, account: &AccountId, code: &str, revision: u32) -> Result<CodeProof, Problem> {
+    let stored: Option<StoredRecovery> = read(vault, account, RECOVERY)?;
+    let Some(stored) = stored.filter(|stored| stored.revision == revision) else {
+        return Ok(CodeProof::Wrong);
+    };
     let failed = |error: crate::codes::RecoveryError| Problem::new("internal").detail(error.code());
     let nth = stored.codes.matches(code).map_err(failed)?.and_then(|nth| u8::try_from(nth).ok());
-    Ok(nth.map_or(CodeProof::Wrong, |nth| CodeProof::Recovery { revision: stored.revision, nth }))
+    Ok(nth.map_or(CodeProof::Wrong, |nth| CodeProof::Recovery { revision, nth }))
 }
 
 /// A new generator, shown once.
@@ -149,6 +185,8 @@ pub(super) async fn begin(
 ) -> Result<axum::Json<GeneratorReply>, Problem> {
     let account: AccountId = body::path_id(&id)?;
     let exchange = exchange(&app, &account).await?;
+    let _change = app.key_changes.lock().await;
+    let known = revision(&app, &account, |p| p.codes.map_or(0, |codes| codes.revision)).await?;
     let shared = Arc::clone(&app);
     let make = move || {
         let failed = |_| Problem::new("internal").detail("no code could be made");
@@ -162,6 +200,11 @@ pub(super) async fn begin(
             digits: key.settings().digits(),
             period: key.settings().period(),
         };
+        // One that State has come to know meanwhile moves to its last place first.
+        let waiting: Option<StoredTotp> = read(&shared.vault, &account, TOTP_NEXT)?;
+        if let Some(stored) = waiting.filter(|stored| known != 0 && stored.revision == known) {
+            write(&shared.vault, &account, TOTP, &stored)?;
+        }
         write(&shared.vault, &account, TOTP_NEXT, &StoredTotp { revision: 0, key })?;
         Ok::<_, Problem>(reply)
     };
@@ -204,7 +247,16 @@ pub(super) async fn confirm(
     Json { value, .. }: Json<ConfirmBody>,
 ) -> Result<At<CodesReply>, Problem> {
     let account: AccountId = body::path_id(&id)?;
-    let code = compare(&app, &account, value.old).await?;
+    // In a task of its own: a client that goes away must not end it between State and vault.
+    tokio::spawn(confirm_in_turn(app, account, value)).await.map_err(|_| Problem::new("internal"))?
+}
+
+async fn confirm_in_turn(
+    app: Shared,
+    account: AccountId,
+    value: ConfirmBody,
+) -> Result<At<CodesReply>, Problem> {
+    let code = compare(&app, &account, value.old, None).await?;
     let now = app.intake.ask(|desk| desk.time()).await?.value;
     // One at a time, so that the revision that the vault is told is the one that State gives.
     let _change = app.key_changes.lock().await;
@@ -215,8 +267,11 @@ pub(super) async fn confirm(
         let mut stored: StoredTotp =
             read(&shared.vault, &owner, TOTP_NEXT)?.ok_or(Problem::new("codes_not_begun"))?;
         let step = stored.key.matching_step(now, &value.code, DRIFT);
+        let step = step.ok_or(Problem::new("code_wrong").field("code"))?;
+        // It has its revision before State knows it: whatever breaks after that, its codes are found.
         stored.revision = next;
-        Ok::<_, Problem>((step.ok_or(Problem::new("code_wrong").field("code"))?, stored))
+        write(&shared.vault, &owner, TOTP_NEXT, &stored)?;
+        Ok::<_, Problem>((step, stored))
     };
     let (step, stored) = tokio::task::spawn_blocking(prove).await.map_err(|_| Problem::new("internal"))??;
     let proof = Proof { approval: value.approval, code, device: None };
@@ -225,11 +280,8 @@ pub(super) async fn confirm(
     let shared = Arc::clone(&app);
     let keep = move || {
         write(&shared.vault, &account, TOTP, &stored)?;
-        shared
-            .vault
-            .delete_secret(&account, TOTP_NEXT)
-            .map(drop)
-            .map_err(|error| super::evidence::vault_problem(&error))
+        let forgotten = shared.vault.delete_secret(&account, TOTP_NEXT);
+        forgotten.map(drop).map_err(|error| super::evidence::vault_problem(&error))
     };
     tokio::task::spawn_blocking(keep).await.map_err(|_| Problem::new("internal"))??;
     Ok(At::ok(decided.sequence, CodesReply { revision: next, sequence: decided.sequence }))
@@ -284,23 +336,40 @@ pub(super) async fn recovery_codes(
     Json { value, .. }: Json<RecoveryCodesBody>,
 ) -> Result<At<RecoveryCodesReply>, Problem> {
     let account: AccountId = body::path_id(&id)?;
-    let code = compare(&app, &account, value.code).await?;
-    let _change = app.key_changes.lock().await;
-    let revision =
-        revision(&app, &account, |p| p.recovery_codes.map_or(0, |set| set.revision)).await?.saturating_add(1);
+    tokio::spawn(replace_recovery_codes(app, account, value)).await.map_err(|_| Problem::new("internal"))?
+}
+
+async fn replace_recovery_codes(
+    app: Shared,
+    account: AccountId,
+    value: RecoveryCodesBody,
+) -> Result<At<RecoveryCodesReply>, Problem> {
+    let code = compare(&app, &account, value.code, None).await?;
+    let count = u8::try_from(CODES).unwrap_or(u8::MAX);
+    let wanted = Change::PutRecoveryCodes { count };
+    let lines = Lines { target: "-".to_owned(), detail: format!("count={count}") };
+    let (asked, change) = (account.clone(), wanted.clone());
+    let need = app.intake.ask(move |desk| desk.state().change_needs(desk.time(), &asked, &change));
+    let need = need.await?.value.map_err(|refusal| Problem::refused(refusal, ""))?;
+    let proof = Proof { approval: value.approval, code, device: None };
+    if need != Need::Nothing && proof.approval.is_none() && proof.code.is_none() {
+        // Refused, with what is missing, before anything slow is done.
+        let refused = changes::change(&app, account, wanted, lines, proof).await;
+        return Err(refused.err().unwrap_or(Problem::new("internal")));
+    }
     let turn = app.slow_hashes.acquire().await.map_err(|_| Problem::new("internal"))?;
     let made = tokio::task::spawn_blocking(|| StoredCodes::generate(&SystemRandom::new(), CODES))
         .await
         .map_err(|_| Problem::new("internal"))?
         .map_err(|error| Problem::new("internal").detail(error.code()))?;
     drop(turn);
-    let count = u8::try_from(CODES).unwrap_or(u8::MAX);
-    let proof = Proof { approval: value.approval, code, device: None };
-    let lines = Lines { target: "-".to_owned(), detail: format!("count={count}") };
-    let decided =
-        changes::change(&app, account.clone(), Change::PutRecoveryCodes { count }, lines, proof).await?;
+    let _change = app.key_changes.lock().await;
+    let revision =
+        revision(&app, &account, |p| p.recovery_codes.map_or(0, |set| set.revision)).await?.saturating_add(1);
+    let decided = changes::change(&app, account.clone(), wanted, lines, proof).await?;
     // Not shown before they are kept. If this fails, State has a set that nobody knows, which opens nothing.
-    let (shared, stored) = (Arc::clone(&app), StoredRecovery { revision, codes: made.stored });
+    let stored = StoredRecovery { revision, codes: made.stored };
+    let shared = Arc::clone(&app);
     let keep = move || write(&shared.vault, &account, RECOVERY, &stored);
     tokio::task::spawn_blocking(keep).await.map_err(|_| Problem::new("internal"))??;
     let sequence = decided.sequence;
@@ -351,7 +420,7 @@ pub(super) async fn present(
     };
     let source = app.fingerprints.ip(body::ip("client_ip", &value.client_ip)?);
     let device = value.device.map(|device| app.fingerprints.device(&account, &device));
-    let proof = compare(&app, &account, Some(value.code)).await?.unwrap_or(CodeProof::Wrong);
+    let proof = compare(&app, &account, Some(value.code), device).await?.unwrap_or(CodeProof::Wrong);
     let shown = PresentCode { account, purpose, proof, source, device };
     let command = Command::PresentCode(Box::new(shown));
     let decided = app.intake.ask(move |desk| desk.decide(&command)?.accepted()).await?.value?;

@@ -12,7 +12,7 @@ use holdfast_decision::command::{Command, RecordSession, SessionFacts};
 use holdfast_decision::configuration::{CREDENTIAL_AGEING, Party};
 use holdfast_decision::protection::{ApprovalFlags, Basis, Change, Credential, CredentialUse, NewCredential};
 use holdfast_decision::reason::Refusal;
-use holdfast_values::AccountId;
+use holdfast_values::{AccountId, Fingerprint};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -333,6 +333,8 @@ pub(super) async fn register(
         .await?;
     let (party, known) = found.value?;
 
+    // One at a time, so that of two registrations of one id the vault keeps the key of the one that State takes.
+    let _change = app.key_changes.lock().await;
     let (shared, owner) = (Arc::clone(&app), account.clone());
     let work = move || {
         let proven = prove(&shared, &owner, &party, &body)?;
@@ -374,7 +376,13 @@ pub(super) async fn register(
     };
     let wanted = Change::AddCredential(Box::new(new));
     let proof = Proof { approval, ..Proof::default() };
-    let decided = changes::change(&app, account.clone(), wanted, lines, proof).await?;
+    let decided = match changes::change(&app, account.clone(), wanted, lines, proof).await {
+        Ok(decided) => decided,
+        Err(refused) => {
+            forget_refused(&app, &account, credential).await?;
+            return Err(refused);
+        }
+    };
     if let Some(challenge) = proven.challenge {
         app.challenges.take(&account, &challenge);
     }
@@ -390,6 +398,22 @@ pub(super) async fn register(
         .value
         .ok_or(Problem::new("internal"))?;
     Ok(At::created(decided.sequence, reply))
+}
+
+/// Takes a key that was not accepted out of the vault again, unless State knows it from before.
+async fn forget_refused(app: &Shared, account: &AccountId, credential: Fingerprint) -> Result<(), Problem> {
+    let asked = account.clone();
+    let known = app.intake.ask(move |desk| {
+        let protection = desk.state().account(&asked).and_then(|known| known.protection.as_deref());
+        let known = protection.map(|protection| protection.credentials.as_slice()).unwrap_or_default();
+        known.iter().any(|known| known.credential == credential)
+    });
+    if known.await?.value {
+        return Ok(());
+    }
+    let (app, account) = (Arc::clone(app), account.clone());
+    let forget = move || StoredCredential::forget(&app.vault, &account, &credential);
+    tokio::task::spawn_blocking(forget).await.map_err(|_| Problem::new("internal"))?
 }
 
 #[utoipa::path(

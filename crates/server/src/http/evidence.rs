@@ -152,7 +152,14 @@ fn refused(app: &Shared, error: RequestError) -> Problem {
 }
 
 /// Reads, verifies and seals a signed request. Blocks: the vault is a file.
-pub(super) fn prove(app: &Shared, account: &AccountId, request: &ApiRequestBody) -> Result<Proven, Problem> {
+///
+/// `known` are the account's keys with the revisions that State has of them.
+pub(super) fn prove(
+    app: &Shared,
+    account: &AccountId,
+    request: &ApiRequestBody,
+    known: &[(Fingerprint, u32)],
+) -> Result<Proven, Problem> {
     let dialect = Dialect::from_name(&request.dialect)
         .ok_or(Problem::new("dialect_unknown").field("channel.api_request.dialect"))?;
     let ip = body::ip("channel.api_request.client_ip", &request.client_ip)?;
@@ -169,7 +176,7 @@ pub(super) fn prove(app: &Shared, account: &AccountId, request: &ApiRequestBody)
         headers: &headers,
     };
     let signed = holdfast_authn::parse(dialect, &raw).map_err(|error| refused(app, error))?;
-    let (stored, verified) = verify(app, account, dialect, &signed)?;
+    let (stored, verified) = verify(app, account, dialect, &signed, known)?;
     // State knows the fingerprints of the entries of the list: which of them an address lies in is seen here.
     let origin =
         stored.entry_of(ip).map_or_else(|| app.fingerprints.ip(ip), |on| app.fingerprints.network(&on));
@@ -222,17 +229,21 @@ pub(super) fn unseal(
     Ok((SignedHttpRequest { dialect, method, path, query, body, headers }, key.ok_or_else(lost)?))
 }
 
-/// Tries the key's revisions, newest first: which of them counts is the core's to judge.
+/// Tries the key's revisions, newest first, from the one that State has: which of them counts is the core's to judge. What the
+/// vault holds beyond it was never accepted, and says nothing.
 fn verify(
     app: &Shared,
     account: &AccountId,
     dialect: Dialect,
     signed: &holdfast_authn::SignedRequest,
+    known: &[(Fingerprint, u32)],
 ) -> Result<(StoredKey, Verified), Problem> {
+    let key = app.fingerprints.api_key(signed.api_key());
+    let accepted = known.iter().find(|(of, _)| *of == key).map_or(0, |(_, revision)| *revision);
     let stored = StoredKeys::read(&app.vault, account, signed.api_key())?;
     let mut first: Option<RequestError> = None;
     for stored in stored.0.into_iter().rev() {
-        if stored.dialect() != Some(dialect) {
+        if stored.dialect() != Some(dialect) || stored.revision > accepted {
             continue;
         }
         let Some(material) = stored.material() else { continue };

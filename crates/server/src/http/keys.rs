@@ -294,7 +294,7 @@ fn list_or(scopes: &[&str]) -> String {
 pub(super) async fn put(
     State(app): State<Shared>,
     Path((id, key)): Path<(String, String)>,
-    Json { value: mut body, .. }: Json<ApiKeyBody>,
+    Json { value: body, .. }: Json<ApiKeyBody>,
 ) -> Result<At<ApiKeyReply>, Problem> {
     let account: AccountId = body::path_id(&id)?;
     let key: Name = body::path_id(&key)?;
@@ -312,8 +312,26 @@ pub(super) async fn put(
     ip_allowlist.sort_unstable();
     ip_allowlist.dedup();
     let fence = fence(&app, &body)?;
-    let fingerprint = app.fingerprints.api_key(&key);
+    // In a task of its own: a client that goes away must not end a change in the middle, while its write is on the way.
+    let put = put_in_turn(app, Put { account, key, scopes, networks, ip_allowlist, fence, body });
+    tokio::spawn(put).await.map_err(|_| Problem::new("internal"))?
+}
 
+/// A key to be put, read and checked.
+struct Put {
+    account: AccountId,
+    key: Name,
+    scopes: Scopes,
+    networks: Vec<IpNet>,
+    ip_allowlist: Vec<holdfast_values::Fingerprint>,
+    fence: KeyFence,
+    body: ApiKeyBody,
+}
+
+/// Keeps a key's material, then asks the core for the key.
+async fn put_in_turn(app: Shared, put: Put) -> Result<At<ApiKeyReply>, Problem> {
+    let Put { account, key, scopes, networks, ip_allowlist, fence, mut body } = put;
+    let fingerprint = app.fingerprints.api_key(&key);
     // One change at a time, so that the revision that the vault is told is the one that State gives.
     let _change = app.key_changes.lock().await;
     let asked = account.clone();
@@ -364,11 +382,18 @@ pub(super) async fn put(
     }
     stored.0.retain(|stored| stored.revision == current);
     stored.0.push(new);
-    let (store, owner, name) = (Arc::clone(&app), account.clone(), key.clone());
-    let keep = move || stored.write(&store.vault, &owner, &name);
-    tokio::task::spawn_blocking(keep).await.map_err(|_| Problem::new("internal"))??;
+    let stored = keep_keys(&app, &account, &key, stored).await?;
     let proof = Proof { approval, ..Proof::default() };
-    let decided = changes::change(&app, account.clone(), wanted, lines, proof).await?;
+    let decided = match changes::change(&app, account.clone(), wanted, lines, proof).await {
+        Ok(decided) => decided,
+        Err(refused) => {
+            // What was not accepted goes again. Should that fail: only what State knows of verifies anything.
+            let mut before = stored;
+            before.0.retain(|stored| stored.revision == current);
+            keep_keys(&app, &account, &key, before).await?;
+            return Err(refused);
+        }
+    };
     let asked = account;
     let revision = app
         .intake
@@ -378,6 +403,17 @@ pub(super) async fn put(
         .unwrap_or(next);
     let sequence = decided.sequence;
     Ok(At::ok(sequence, ApiKeyReply { revision, sequence, secret: shown }))
+}
+
+async fn keep_keys(
+    app: &Shared,
+    account: &AccountId,
+    key: &Name,
+    keys: StoredKeys,
+) -> Result<StoredKeys, Problem> {
+    let (app, account, key) = (Arc::clone(app), account.clone(), key.clone());
+    let keep = move || keys.write(&app.vault, &account, &key).map(|()| keys);
+    tokio::task::spawn_blocking(keep).await.map_err(|_| Problem::new("internal"))?
 }
 
 /// Whether a request says nothing of a secret or public half, so that the one of before stays.

@@ -188,8 +188,14 @@ async fn parse(
             Proven::Device { one_time_code, facts: sessions::derive(app, &account, &facts)? }
         }
         ChannelBody::ApiRequest(request) => {
+            let asked = account.clone();
+            let known = app.intake.ask(move |desk| {
+                let keys = desk.state().account(&asked).map(|known| known.api_keys.as_slice());
+                keys.unwrap_or_default().iter().map(|key| (key.key, key.revision)).collect::<Vec<_>>()
+            });
+            let known = known.await?.value;
             let (app, account) = (Arc::clone(app), account.clone());
-            let prove = move || evidence::prove(&app, &account, &request);
+            let prove = move || evidence::prove(&app, &account, &request, &known);
             tokio::task::spawn_blocking(prove).await.map_err(|_| Problem::new("internal"))??
         }
     };
