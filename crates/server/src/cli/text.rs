@@ -135,7 +135,7 @@ mod tests {
         assert!(
             valid
                 && output.starts_with("valid  holdfast-operator/v1\n")
-                && output.contains("act        resume")
+                && output.contains("act         resume")
         );
         let (_, hash) = said(TEXT.as_bytes(), true, false);
         assert!(output.contains(hash.trim_end()) && hash.len() == 65);

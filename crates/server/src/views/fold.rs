@@ -8,6 +8,7 @@ use holdfast_decision::configuration::Configuration;
 use holdfast_decision::event::{
     AccountIndex, Change, Decision, Event, Status, TierIndex, WithdrawalRequested,
 };
+use holdfast_decision::reason::Severity;
 use holdfast_journal::{Head, Record};
 use holdfast_policy::Factor;
 use holdfast_values::{CaseId, Fingerprint, Network, Timestamp, WithdrawalId};
@@ -184,6 +185,7 @@ impl Writer<'_> {
             | Event::EpochBegun { .. }
             | Event::SpendRecovered(_) => self.ledger(event),
             Event::IntentApproved { withdrawal, .. } => self.discharge(*withdrawal, Factor::Passkey.name()),
+            Event::IntentLapsed { withdrawal } => self.lapse(*withdrawal),
             Event::IntentRenewed { withdrawal, not_after, .. } => {
                 self.withdrawal(*withdrawal, "not_after", Some(fixed(*not_after)))
             }
@@ -223,7 +225,6 @@ impl Writer<'_> {
             | Event::ApiKeysRevoked { .. }
             | Event::ApiKeysUsed { .. }
             | Event::ApiKeyWoke { .. }
-            | Event::IntentLapsed { .. }
             | Event::MandateUsed { .. } => Ok(()),
         }
     }
@@ -413,6 +414,24 @@ impl Writer<'_> {
             .ok_or(FoldError::Unknown("withdrawal"))?;
         let left: Vec<String> = factors.into_iter().filter(|left| left != factor).collect();
         self.withdrawal(withdrawal, "factors", Some(Value::from(left).to_string()))
+    }
+
+    /// Its text is past its time: nothing that was said for it holds, and its owner is asked for another.
+    fn lapse(&self, withdrawal: WithdrawalId) -> Result<(), FoldError> {
+        let rows = self.run(
+            "UPDATE withdrawals SET status = ?3, outcome = ?4, factors = '[]', reasons = '[]', updated_sequence = ?2 \
+             WHERE id = ?1",
+            params![
+                withdrawal.to_string(),
+                self.sequence(),
+                Status::AwaitingApproval.name(),
+                Severity::StepUp.name()
+            ],
+        )?;
+        if rows != 1 {
+            return Err(FoldError::Unknown("withdrawal"));
+        }
+        self.close_case(withdrawal, "lapsed")
     }
 
     /// Changes one column of a withdrawal.

@@ -121,6 +121,13 @@ impl Books {
 
     /// A day with something of everything: approvals, dwells, codes, holds, denials, cases, halts, notices.
     pub(crate) fn ordinary_day(&mut self) {
+        self.until_texts_lapse();
+        self.world.wait(8 * time::DAY);
+        self.write();
+    }
+
+    /// The same, until every text that is left is past its time and may be renewed.
+    pub(crate) fn until_texts_lapse(&mut self) {
         self.customer("ac_1");
         self.customer("ac_2");
         let world = &mut self.world;

@@ -56,6 +56,20 @@ async fn tells_what_became_of_every_withdrawal() {
 }
 
 #[tokio::test]
+async fn a_lapsed_text_takes_back_what_was_said_for_it() {
+    let mut books = Books::new();
+    books.until_texts_lapse();
+    let (_follower, views, _) = follow(&books).await;
+    for label in ["small", "dwells", "code", "held", "halted"] {
+        let row = views.withdrawal(books.id(label)).unwrap().row.unwrap();
+        let open = books.world.state.withdrawal(books.id(label)).unwrap();
+        assert_eq!((row.status.as_str(), row.outcome.as_str()), ("awaiting_approval", "step_up"), "{label}");
+        assert_eq!(row.status, open.status().name(), "{label}: as State has it");
+        assert!(row.factors.is_empty() && row.closed_at.is_none(), "{label}: {row:?}");
+    }
+}
+
+#[tokio::test]
 async fn lists_decisions_with_their_reasons() {
     let mut books = Books::new();
     books.ordinary_day();
