@@ -3,6 +3,7 @@
 mod gate;
 mod release;
 mod request;
+mod server;
 mod signer;
 mod state;
 mod texts;
@@ -102,6 +103,21 @@ pub const TARGETS: &[Target] = &[
         name: "gate",
         about: "a request that the gate lets through has one reading, and is its owner's, from his address, once",
         run: gate::gate_check,
+    },
+    Target {
+        name: "ext_authz",
+        about: "a question of Envoy's means one thing: another writer asks the same",
+        run: server::ext_authz,
+    },
+    Target {
+        name: "codes",
+        about: "a secret in base 32, a one-time code and a recovery code are what was typed, and no other",
+        run: server::codes,
+    },
+    Target {
+        name: "token_uri",
+        about: "a reference to a PKCS#11 key is printed as it was read, and has no PIN in it",
+        run: server::token_uri,
     },
     Target {
         name: "assertion",

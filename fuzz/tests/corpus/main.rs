@@ -16,6 +16,7 @@ mod gate;
 mod keys;
 mod money;
 mod seeds;
+mod server;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,6 +107,9 @@ replay!(
     wire,
     request,
     gate,
+    ext_authz,
+    codes,
+    token_uri,
     assertion,
     registration,
     state,

@@ -8,7 +8,7 @@ use holdfast_policy::Program;
 use holdfast_values::Timestamp;
 use minicbor::{Decode, Encode};
 
-use crate::{customers, dialects, gate, keys, money, words};
+use crate::{customers, dialects, gate, keys, money, server, words};
 
 /// Bytes that a target begins with.
 pub(crate) struct Seed {
@@ -52,6 +52,9 @@ pub(crate) fn of(target: &str) -> Vec<Seed> {
         "wire" => words::frames(),
         "request" => words::requests().into_iter().chain(dialects::requests()).collect(),
         "gate" => gate::gate(),
+        "ext_authz" => server::questions(),
+        "codes" => server::codes(),
+        "token_uri" => server::token_uris(),
         "assertion" => keys::assertions(),
         "registration" => keys::registrations(),
         "state" => states(),

@@ -26,7 +26,8 @@ use tokio::sync::Semaphore;
 
 use crate::gate::Keeper;
 use crate::http::Shared;
-use crate::http::gate::{Proxied, denied_headers, judge};
+pub use crate::http::gate::Proxied;
+use crate::http::gate::{denied_headers, judge};
 
 use proto::{CheckRequest, CheckResponse, DeniedHttpResponse, HeaderValueOption, HttpStatus, OkHttpResponse};
 
@@ -123,10 +124,13 @@ async fn check(
     let body = Limited::new(request.into_body(), MESSAGE_BYTES_MAX);
     let body = tokio::time::timeout(ARRIVAL, body.collect()).await.map_err(|_| Failure::DeadlineExceeded)?;
     let body = body.map_err(|_| Failure::InvalidArgument)?.to_bytes();
-    let question = CheckRequest::decode(message(&body).ok_or(Failure::InvalidArgument)?)
-        .map_err(|_| Failure::InvalidArgument)?;
-    let request = proxied(question).ok_or(Failure::InvalidArgument)?;
+    let request = question(&body).ok_or(Failure::InvalidArgument)?;
     Ok(said(judge(app, keeper, &request).await))
+}
+
+/// The request that the body of a question is about.
+pub fn question(body: &[u8]) -> Option<Proxied> {
+    proxied(CheckRequest::decode(message(body)?).ok()?)
 }
 
 /// The one message of a body: not compressed, of the length that stands before it.

@@ -127,15 +127,22 @@ pub(super) async fn check(
 }
 
 /// A request as a proxy got it.
-#[derive(Debug)]
-pub(crate) struct Proxied {
-    pub(crate) method: String,
-    pub(crate) path: String,
-    pub(crate) query: Vec<u8>,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
-    pub(crate) ip: IpAddr,
-    pub(crate) body_truncated: bool,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxied {
+    /// `POST`.
+    pub method: String,
+    /// The path without query, undecoded.
+    pub path: String,
+    /// What follows the `?`, undecoded.
+    pub query: Vec<u8>,
+    /// Names and values, `host` among them.
+    pub headers: Vec<(String, String)>,
+    /// The body, undecoded.
+    pub body: Vec<u8>,
+    /// Where it came from, as the proxy saw it.
+    pub ip: IpAddr,
+    /// The proxy holds only a part of the body.
+    pub body_truncated: bool,
 }
 
 impl Proxied {
