@@ -52,6 +52,9 @@ pub struct Account {
     /// Credentials, codes, mandates, devices, lock; nothing as long as there is none of them.
     #[n(10)]
     pub protection: Option<Box<Protection>>,
+    /// Since when it stands still on its owner's own wish. Nothing: staff froze it, or it is not frozen.
+    #[n(11)]
+    pub owner_froze: Option<Timestamp>,
 }
 
 /// When protection changed, and by which record.
@@ -140,6 +143,7 @@ impl Account {
             addresses: Vec::new(),
             window: Window::default(),
             protection: None,
+            owner_froze: None,
         }
     }
 

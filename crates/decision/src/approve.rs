@@ -48,6 +48,20 @@ impl State {
             && (credential.basis == Basis::Rotation || is_old())
     }
 
+    /// True if the account's credential may be heard now: it counts, and if its owner froze the account, it counted then.
+    /// What came shortly before, and may be why the owner froze it, does not come of age meanwhile.
+    pub fn is_heard(
+        &self,
+        at: Timestamp,
+        account: &Account,
+        credential: &Credential,
+        used_for: CredentialUse,
+    ) -> bool {
+        let counted =
+            |then| credential.enrolled_at <= then && self.credential_counts(then, credential, used_for);
+        self.credential_counts(at, credential, used_for) && account.owner_froze.is_none_or(counted)
+    }
+
     /// True if the account has a credential that counts for this.
     pub fn has_counting(&self, at: Timestamp, account: &Account, used_for: CredentialUse) -> bool {
         let mut known = account.protection.iter().flat_map(|protection| &protection.credentials);
@@ -64,7 +78,7 @@ pub(crate) fn check_credential<'s>(
     used_for: CredentialUse,
 ) -> Result<&'s Credential, Refused> {
     let known = account.credential(&approval.credential).ok_or(Refusal::CredentialUnknown)?;
-    if !state.credential_counts(at, known, used_for) {
+    if !state.is_heard(at, account, known, used_for) {
         return Err(Refusal::CredentialNotCounting.into());
     }
     let is_news = approval.counter > known.counter || (approval.counter == 0 && known.counter == 0);
@@ -85,9 +99,10 @@ fn is_good(state: &State, at: Timestamp, account: &Account, mandate: &Mandate) -
         && credential.is_some_and(|known| state.credential_counts(at, known, CredentialUse::Approve))
 }
 
-/// True if what was asked for under a mandate is still good: time alone does not end it.
+/// True if what was asked for under a mandate is still good: past its end nothing is signed under it.
 pub(crate) fn stands(state: &State, at: Timestamp, account: &Account, mandate: MandateId) -> bool {
-    account.mandate(mandate).is_some_and(|mandate| is_good(state, at, account, mandate))
+    let known = account.mandate(mandate);
+    known.is_some_and(|known| at <= known.terms.not_after && is_good(state, at, account, known))
 }
 
 /// The first mandate that covers a request.
@@ -224,6 +239,7 @@ impl State {
         open.operators = 0;
         open.approval = None;
         open.bound = None;
+        open.mandate = None;
         open.decision.status = Status::AwaitingApproval;
         open.decision.severity = Severity::StepUp;
         open.decision.factors = Factors::default();

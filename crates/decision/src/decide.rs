@@ -17,6 +17,9 @@ use crate::withdrawal::Withdrawal;
 
 /// The most open withdrawals of one account.
 pub const OPEN_MAX: usize = 1_000;
+/// Who freezes an account on its owner's own wish: whoever follows the link that was sent to its owner. By rules version 1
+/// this is a freeze as any other.
+pub const OWNER_FREEZE: &str = "panic-link";
 /// The most accounts in one part of an import.
 pub const IMPORT_MAX: usize = 10_000;
 
@@ -70,12 +73,7 @@ fn dispatch(state: &State, at: Timestamp, command: &Command, out: &mut Events) -
             let tier = state.tier_index(tier).ok_or(Refusal::TierUnknown)?;
             out.push(Event::AccountOpened { account: account.clone(), tier });
         }
-        Command::FreezeAccount { account, .. } => {
-            let index = account_of(state, account)?;
-            if !state.account_at(index).is_some_and(|account| account.is_frozen) {
-                out.push(Event::AccountFrozen(index));
-            }
-        }
+        Command::FreezeAccount { account, by } => freeze(state, account, by, out)?,
         Command::LowerLimits { account, usd_cents_24h, usd_cents_30d } => {
             lower_limits(state, account, *usd_cents_24h, *usd_cents_30d, out)?;
         }
@@ -195,6 +193,19 @@ fn initialise(state: &State, first: &Initialise, out: &mut Events) -> Answer {
     }
     check_policy(&first.policy.program, &first.policy.hash)?;
     out.push(Event::Initialised(Box::new(first.clone())));
+    Ok(())
+}
+
+/// A freeze by staff outweighs one by the owner: what the owner wished for, the owner's credential may end.
+fn freeze(state: &State, account: &AccountId, by: &Name, out: &mut Events) -> Answer {
+    let index = account_of(state, account)?;
+    let known = state.account_at(index).ok_or(Refusal::AccountUnknown)?;
+    let is_owners = by.as_str() == OWNER_FREEZE && state.rules() >= crate::RULES_LAPSE;
+    if is_owners && !known.is_frozen {
+        out.push(Event::OwnerFroze { account: index });
+    } else if !is_owners && (!known.is_frozen || known.owner_froze.is_some()) {
+        out.push(Event::AccountFrozen(index));
+    }
     Ok(())
 }
 

@@ -98,7 +98,7 @@ pub enum Event {
         #[n(1)]
         tier: TierIndex,
     },
-    /// An account stands still.
+    /// An account stands still. Only operators end it.
     #[n(7)]
     AccountFrozen(#[n(0)] AccountIndex),
     /// It may move again.
@@ -629,6 +629,13 @@ pub enum Event {
         /// What operators signed.
         #[n(2)]
         approval: Box<Approval>,
+    },
+    /// An account stands still on its owner's own wish: a credential of the owner's that counted then may end it.
+    #[n(67)]
+    OwnerFroze {
+        /// Whose.
+        #[n(0)]
+        account: AccountIndex,
     },
 }
 

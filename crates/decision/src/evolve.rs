@@ -45,10 +45,23 @@ pub fn evolve(state: &mut State, at: Timestamp, event: &Event) {
         }
         Event::AccountImported { account, tier } => state.import(at, account, *tier),
         Event::AccountFrozen(account) => {
-            state.edit_account(*account, |account| account.is_frozen = true);
+            state.edit_account(*account, |account| {
+                account.is_frozen = true;
+                account.owner_froze = None;
+            });
             state.recheck_account(at, *account);
         }
-        Event::AccountUnfrozen(account) => state.edit_account(*account, |account| account.is_frozen = false),
+        Event::OwnerFroze { account } => {
+            state.edit_account(*account, |account| {
+                account.is_frozen = true;
+                account.owner_froze = Some(at);
+            });
+            state.recheck_account(at, *account);
+        }
+        Event::AccountUnfrozen(account) => state.edit_account(*account, |account| {
+            account.is_frozen = false;
+            account.owner_froze = None;
+        }),
         Event::TierSet { account, tier } => state.edit_account(*account, |account| account.tier = *tier),
         Event::LimitsSet { account, usd_cents_24h, usd_cents_30d } => {
             state.edit_account(*account, |account| {

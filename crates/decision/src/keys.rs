@@ -145,8 +145,8 @@ pub(crate) fn is_meant(cohort: &KeyCohort, account: &Account, key: &ApiKey, at: 
     // A new revision in the window is as suspect as a new key.
     let is_made =
         [made_at, key.put_at].into_iter().any(|when| within(when, cohort.made_from, cohort.made_until));
-    // A key whose use is not known counts as in use until now.
-    let is_exposed = cohort.exposed_from.is_none_or(|from| key.last_used().unwrap_or(at) >= from)
+    // A key in use is exposed from its making until now, used or not: whoever has copied it may be waiting.
+    let is_exposed = cohort.exposed_from.is_none_or(|from| at >= from)
         && cohort.exposed_until.is_none_or(|until| made_at < until);
     let asn = key.fenced.as_ref().and_then(|fenced| fenced.fence.asn);
     !key.is_revoked

@@ -41,7 +41,7 @@ pub use acts::Act;
 pub use approve::LAPSES_MAX;
 pub use command::Command;
 pub use configuration::{Class, Configuration};
-pub use decide::{IMPORT_MAX, OPEN_MAX, decide, next_deadline};
+pub use decide::{IMPORT_MAX, OPEN_MAX, OWNER_FREEZE, decide, next_deadline};
 pub use event::{Decision, Event, Events, Status};
 pub use evolve::{evolve, fold};
 pub use operate::TEXT_SPAN_MAX;

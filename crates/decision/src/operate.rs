@@ -58,7 +58,7 @@ pub(crate) fn operate(state: &State, at: Timestamp, signed: &OperatorAct, out: &
         return Err(Refused(Refusal::SignaturesInsufficient, detail));
     }
     out.push(Event::ActAccepted { nonce, not_after: until });
-    perform(state, at, signed, signers, out)
+    perform(state, at, (signed, from), signers, out)
 }
 
 /// Different operators, each with the key enrolled now and past its ageing.
@@ -87,7 +87,13 @@ pub(crate) fn count_signatures<'a>(
     u32::try_from(names.len()).unwrap_or(u32::MAX)
 }
 
-fn perform(state: &State, at: Timestamp, signed: &OperatorAct, signers: u32, out: &mut Events) -> Answer {
+fn perform(
+    state: &State,
+    at: Timestamp,
+    (signed, from): (&OperatorAct, Timestamp),
+    signers: u32,
+    out: &mut Events,
+) -> Answer {
     match &signed.act {
         Act::Resume(scope) => {
             known_scope(state, scope)?;
@@ -182,7 +188,7 @@ fn perform(state: &State, at: Timestamp, signed: &OperatorAct, signers: u32, out
         }
         Act::BeginEpoch(start) => begin_epoch(state, start, out)?,
         Act::RecoverAccount { account, credential, key } => {
-            recover_account(state, at, account, (*credential, *key), signed, out)?;
+            recover_account(state, at, account, (*credential, *key), (signed, from), out)?;
         }
     }
     Ok(())
@@ -219,7 +225,7 @@ fn recover_account(
     at: Timestamp,
     id: &AccountId,
     named: (Digest, Digest),
-    signed: &OperatorAct,
+    (signed, from): (&OperatorAct, Timestamp),
     out: &mut Events,
 ) -> Answer {
     let account = state.account_index(id).ok_or(Refusal::AccountUnknown)?;
@@ -233,6 +239,11 @@ fn recover_account(
     if waited < wait {
         let detail = format!("it has waited {} of {} s", waited / time::SECOND, wait / time::SECOND);
         return Err(Refused(Refusal::RecoveryWaits, detail));
+    }
+    if from < recovery.begun_at {
+        let detail =
+            format!("it was signed for a recovery before the one that began at {}", recovery.begun_at);
+        return Err(Refused(Refusal::TextNotNow, detail));
     }
     let approval = Box::new(Approval { text: signed.text.clone(), signatures: signed.signatures.clone() });
     out.push(Event::AccountRecovered { account, credential: known.credential, approval });

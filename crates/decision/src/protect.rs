@@ -14,10 +14,11 @@ use crate::keys::widens;
 use crate::protection::{
     ApiKeySpec, ApprovedText, Basis, CREDENTIALS_MAX, Change, ChangeProtection, Credential, CredentialUse,
     KEY_DESTINATIONS_MAX, LOCK_DAYS_MAX, MANDATES_MAX, Mandate, NewCredential, NewMandate, Protection,
-    RecoveryCodesRecord, SettingsLock,
+    RecoveryCodesRecord, SettingsLock, TEXTS_A_DAY_MAX, TextsApproved,
 };
 use crate::reason::Refusal;
 use crate::refuse::{Answer, Refused};
+use crate::sessions::is_known_device;
 use crate::state::State;
 
 /// The longest that the text of a change may be good.
@@ -40,6 +41,8 @@ pub enum Need {
     MandateApproval,
     /// An approval, a right code, or a device that was known before.
     Veto,
+    /// An approval, a right code, or another device that has been known for a day.
+    Device,
 }
 
 impl Need {
@@ -52,6 +55,7 @@ impl Need {
             Self::MasterOrTime => "master_or_time",
             Self::MandateApproval => "mandate_approval",
             Self::Veto => "veto",
+            Self::Device => "device",
         }
     }
 }
@@ -66,34 +70,47 @@ impl State {
 
 /// The one place that says what each change needs.
 fn need(state: &State, at: Timestamp, account: &Account, change: &Change) -> Result<Need, Refusal> {
-    let tightens =
-        matches!(change, Change::RevokeMandate { .. } | Change::ForgetDevice { .. } | Change::StopRecovery);
-    if account.is_frozen && !tightens && !matches!(change, Change::RemoveCredential { .. } | Change::Unfreeze)
-    {
-        return Err(Refusal::AccountFrozen);
+    let protection = account.protection.as_deref();
+    let recovery = protection.and_then(|protection| protection.recovery);
+    let named = match change {
+        Change::RemoveCredential { credential } => account.credential(credential),
+        _ => None,
+    };
+    let counts = named.is_some_and(|known| state.is_heard(at, account, known, known.used_for));
+    let waits_for_operators = match change {
+        Change::AddCredential(new) => recovery.is_some() && new.used_for == CredentialUse::Approve,
+        _ => false,
+    };
+    let tightens = match change {
+        Change::RevokeMandate { .. } | Change::ForgetDevice { .. } | Change::StopRecovery => true,
+        // A stranger's young key goes, whatever the stranger locked.
+        Change::RemoveCredential { .. } => !counts,
+        // Nothing comes of it without operators and time.
+        Change::BeginRecovery => true,
+        _ => waits_for_operators,
+    };
+    if account.is_frozen && !tightens {
+        match change {
+            Change::RemoveCredential { .. } => {}
+            // What staff froze, staff give back.
+            Change::Unfreeze if account.owner_froze.is_some() => {}
+            _ => return Err(Refusal::AccountFrozen),
+        }
     }
-    let is_about_lock =
-        matches!(change, Change::LockSettings { .. } | Change::UnlockSettings | Change::BeginRecovery);
+    let is_about_lock = matches!(change, Change::LockSettings { .. } | Change::UnlockSettings);
     if state.settings_locked(at, account) && !tightens && !is_about_lock {
         return Err(Refusal::SettingsLocked);
     }
-    let protection = account.protection.as_deref();
     let has_counting = state.has_counting(at, account, CredentialUse::Approve);
     let need = match change {
+        Change::AddCredential(_) if waits_for_operators => Need::Nothing,
         Change::AddCredential(new) => {
-            let is_recovering = protection.is_some_and(|known| known.recovery.is_some());
-            let has_live = live(account).any(|known| known.used_for != CredentialUse::Login);
-            if (is_recovering && new.used_for == CredentialUse::Approve) || !has_live {
-                Need::Nothing
-            } else {
-                Need::Approval
-            }
+            let is_first = new.used_for != CredentialUse::Master && !has_approved(account);
+            if is_first { Need::Nothing } else { Need::Approval }
         }
-        Change::RemoveCredential { credential } => {
-            let known = account.credential(credential);
-            let counts = known.is_some_and(|known| state.credential_counts(at, known, known.used_for));
-            let is_login = known.is_some_and(|known| known.used_for == CredentialUse::Login);
-            if account.is_frozen || (counts && (has_counting || !is_login)) {
+        Change::RemoveCredential { .. } => {
+            let is_login = named.is_some_and(|known| known.used_for == CredentialUse::Login);
+            if counts && (account.is_frozen || has_counting || !is_login) {
                 Need::Approval
             } else {
                 Need::Nothing
@@ -110,14 +127,21 @@ fn need(state: &State, at: Timestamp, account: &Account, change: &Change) -> Res
             let is_more = account.api_key(&spec.key).is_none_or(|known| widens(known, spec));
             if is_more && has_counting { Need::Approval } else { Need::Nothing }
         }
+        Change::ForgetDevice { device } => {
+            let known = protection.into_iter().flat_map(|known| &known.devices);
+            let first_seen =
+                known.into_iter().find(|known| known.device == *device).map(|known| known.first_seen);
+            // It may be the one that says no to the recovery.
+            if first_seen.zip(recovery).is_some_and(|(seen, recovery)| seen <= recovery.begun_at) {
+                return Err(Refusal::RecoveryUnderWay);
+            }
+            if is_known_device(state, at, account, device) { Need::Device } else { Need::Nothing }
+        }
         Change::UnlockSettings => Need::MasterOrTime,
         Change::Unfreeze => Need::Approval,
         Change::GrantMandate(_) => Need::MandateApproval,
         Change::StopRecovery => Need::Veto,
-        Change::LockSettings { .. }
-        | Change::RevokeMandate { .. }
-        | Change::BeginRecovery
-        | Change::ForgetDevice { .. } => Need::Nothing,
+        Change::LockSettings { .. } | Change::RevokeMandate { .. } | Change::BeginRecovery => Need::Nothing,
     };
     Ok(need)
 }
@@ -125,6 +149,13 @@ fn need(state: &State, at: Timestamp, account: &Account, change: &Change) -> Res
 fn live(account: &Account) -> impl Iterator<Item = &Credential> {
     let known = account.protection.iter().flat_map(|protection| &protection.credentials);
     known.filter(|known| !known.is_removed)
+}
+
+/// True if the account has a credential for approvals, or had one that counted: then no session lets another one in. What
+/// is removed and never counted is not remembered.
+fn has_approved(account: &Account) -> bool {
+    let mut known = account.protection.iter().flat_map(|protection| &protection.credentials);
+    known.any(|known| known.used_for == CredentialUse::Approve)
 }
 
 /// Whoever has one of several codes could make the others: all are asked for alike.
@@ -181,8 +212,12 @@ pub(crate) fn change(state: &State, at: Timestamp, asked: &ChangeProtection, out
         }
         (Need::Approval, None) => return Err(Refusal::ApprovalNeeded.into()),
         (Need::Nothing, None) => {}
-        (Need::Code | Need::Veto, None) => {
-            let is_known = need == Need::Veto && may_veto(state, account, asked);
+        (Need::Code | Need::Veto | Need::Device, None) => {
+            let is_known = match need {
+                Need::Veto => may_veto(state, account, asked),
+                Need::Device => is_another_known_device(state, at, account, asked),
+                _ => false,
+            };
             if !is_known {
                 let proof = asked.code.as_deref().copied().ok_or(Refusal::CodeNeeded)?;
                 if !spend(state, at, index, proof, asked.device, out)? {
@@ -222,6 +257,17 @@ fn may_veto(state: &State, account: &Account, asked: &ChangeProtection) -> bool 
         Some((known.first_seen, protection.recovery?.begun_at))
     });
     known.is_some_and(|(seen, begun)| state.steady.age(seen, begun) >= VETO_DEVICE_AGE)
+}
+
+/// Asked for on a device that the account has known for a day, and about another one.
+fn is_another_known_device(
+    state: &State,
+    at: Timestamp,
+    account: &Account,
+    asked: &ChangeProtection,
+) -> bool {
+    let Change::ForgetDevice { device } = &asked.change else { return false };
+    asked.device.is_some_and(|from| from != *device && is_known_device(state, at, account, &from))
 }
 
 /// Whether a change could be made at all.
@@ -278,7 +324,7 @@ fn check(state: &State, at: Timestamp, index: AccountIndex, account: &Account, c
             if is_recovering(account) {
                 return Err(Refusal::RecoveryUnderWay.into());
             }
-            if live(account).next().is_none() && !has_codes(account) {
+            if live(account).next().is_none() && !has_approved(account) && !has_codes(account) {
                 return nothing();
             }
         }
@@ -414,6 +460,11 @@ fn accept(
         return Err(Refusal::TextUsed.into());
     }
     check_credential(state, at, account, &approval.by, used_for)?;
+    let texts = account.protection.as_ref().and_then(|protection| protection.texts);
+    if texts.is_some_and(|texts| texts.are_recent(at) && texts.count >= TEXTS_A_DAY_MAX) {
+        let detail = format!("an account approves at most {TEXTS_A_DAY_MAX} changes and mandates a day");
+        return Err(Refused(Refusal::TooMany, detail));
+    }
     Ok(Event::ActAccepted { nonce, not_after })
 }
 
@@ -503,7 +554,10 @@ impl State {
         match event {
             Event::ProtectionChanged { account, change, basis, approval } => {
                 if let Some(approval) = approval {
-                    self.edit_protection(*account, |protection| protection.counted(&approval.by));
+                    self.edit_protection(*account, |protection| {
+                        protection.counted(&approval.by);
+                        protection.approved_text(at);
+                    });
                 }
                 self.changed(at, *account, change, *basis, approval.as_deref());
             }
@@ -598,7 +652,19 @@ impl State {
     }
 }
 
+impl TextsApproved {
+    fn are_recent(&self, at: Timestamp) -> bool {
+        at.since(self.since) < time::DAY
+    }
+}
+
 impl Protection {
+    fn approved_text(&mut self, at: Timestamp) {
+        let known = self.texts.filter(|texts| texts.are_recent(at));
+        let (since, count) = known.map_or((at, 0), |texts| (texts.since, texts.count));
+        self.texts = Some(TextsApproved { since, count: count.saturating_add(1) });
+    }
+
     fn add(&mut self, at: Timestamp, sequence: u64, new: &NewCredential, basis: Basis) {
         self.credentials.push(Credential {
             credential: new.credential,

@@ -29,6 +29,9 @@ pub const PLACES_MAX: usize = 32;
 pub const KEY_DESTINATIONS_MAX: usize = 64;
 /// The longest Settings Lock, in days.
 pub const LOCK_DAYS_MAX: u8 = 30;
+/// The most texts of changes and mandates that one account approves in a day: each nonce is remembered for as long as its
+/// text is good.
+pub const TEXTS_A_DAY_MAX: u32 = 256;
 /// The most keys in one report of what they were used for.
 pub const KEY_USES_MAX: usize = 10_000;
 
@@ -462,10 +465,10 @@ pub struct KeyCohort {
     /// Made from this autonomous system.
     #[n(2)]
     pub asn: Option<u32>,
-    /// In use at some time from then on.
+    /// In use at some time from then on: every key that is not revoked is in use until now.
     #[n(3)]
     pub exposed_from: Option<Timestamp>,
-    /// In use at some time before then.
+    /// In use at some time before then: made before it.
     #[n(4)]
     pub exposed_until: Option<Timestamp>,
     /// Of this account alone.
@@ -520,6 +523,20 @@ pub struct Protection {
     /// Wrong codes of late.
     #[n(8)]
     pub failures: Vec<CodeFailures>,
+    /// Texts of changes and mandates that were approved of late.
+    #[n(9)]
+    pub texts: Option<TextsApproved>,
+}
+
+/// How many texts were approved in a day.
+#[derive(Clone, Copy, Debug, Encode, Decode)]
+pub struct TextsApproved {
+    /// When the first of them was.
+    #[n(0)]
+    pub since: Timestamp,
+    /// How many.
+    #[n(1)]
+    pub count: u32,
 }
 
 /// A credential.

@@ -112,7 +112,7 @@ codes! {
         68 TextNotLapsed "text_not_lapsed" "The withdrawal has a text that is good: there is nothing to renew.",
         69 SettingsLocked "settings_locked" "The account's settings are locked: unlock them first, and wait, or show the master key.",
         70 NothingToChange "nothing_to_change" "What this would change is not there, or is so already.",
-        71 AccountFrozen "account_frozen" "The account is frozen: only what tightens may change, and its owner may unfreeze it with a credential.",
+        71 AccountFrozen "account_frozen" "The account is frozen: only what tightens may change. Its owner's credential ends its owner's own freeze, and operators end any.",
         72 CodeNeeded "code_needed" "This needs a right one-time or recovery code of the account.",
         73 CredentialExists "credential_exists" "The account has this credential already, or had it.",
         74 PartyMissing "party_not_configured" "No relying party is configured where this credential could be used.",

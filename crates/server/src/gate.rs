@@ -108,6 +108,7 @@ pub fn changes(state: &State, events: &[Event]) -> Vec<Change> {
             | Event::ProtectionChanged { account, .. }
             | Event::AccountRecovered { account, .. }
             | Event::AccountFrozen(account)
+            | Event::OwnerFroze { account }
             | Event::AccountUnfrozen(account) => drop(touched.insert(*account)),
             Event::AccountImported { account, .. } => touched.extend(state.account_index(&account.account)),
             Event::ApiKeysUsed { keys } => {

@@ -170,7 +170,8 @@ fn another_customers_credential_approves_nothing_here() {
 fn credentials_for_other_things_approve_no_withdrawal() {
     for used_for in [CredentialUse::Master, CredentialUse::Login] {
         let mut run = exchange(policy());
-        with_key(&mut run, 1, used_for);
+        with_key(&mut run, 8, CredentialUse::Approve);
+        crate::protection::surely(&mut run, crate::protection::add(1, used_for), 8);
         let id = asks(&mut run, 1, 700);
         let by = approval(1, text(&run, id), 0);
         assert_eq!(refusal(&run.say(approves(0, id, by))), Some(Refusal::CredentialNotCounting));
@@ -373,27 +374,49 @@ fn a_mandate_is_used_so_often_in_a_day_and_no_oftener() {
     }
 }
 
+fn look_again(run: &mut Run) {
+    sure(run, Command::RecordSecurityChange { account: account(0), kind: SecurityChange::Password });
+    run.wait(0);
+}
+
 #[test]
-fn what_was_asked_for_under_a_mandate_stays_bound_until_it_is_revoked() {
+fn a_text_that_lapsed_stands_on_no_mandate() {
+    let mut run = with_api_key(permit_all());
+    let granted = usual_terms(&run, 1);
+    sure(&mut run, grants(&granted, 1));
+    let (id, command) = by_key(&run, 1, 10, 7);
+    sure(&mut run, command);
+    assert_eq!(open(&run, id).decision.class, Class::Bound);
+    run.wait(3 * time::DAY);
+    sure(&mut run, usual_prices());
+    assert_eq!(open(&run, id).mandate, None);
+    sure(&mut run, Command::RenewIntent { account: account(0), withdrawal: id, nonce: [5; 32] });
+    let facts = holdfast_decision::weigh::open(&run.state, run.now, id).unwrap();
+    assert_eq!(facts.facts.get(holdfast_policy::Fact::ApprovalMandate), holdfast_policy::Value::Bool(false));
+}
+
+#[test]
+fn what_was_asked_for_under_a_mandate_stays_bound_until_it_ends_or_is_revoked() {
     for is_revoked in [false, true] {
-        let mut run = with_api_key(policy());
+        let mut run = with_api_key(permit_all());
         let mut granted = usual_terms(&run, 1);
         granted.not_after = granted.not_before.plus(time::HOUR);
         sure(&mut run, grants(&granted, 1));
         run.wait(30 * time::MINUTE);
         let (id, command) = by_key(&run, 1, 10, 7);
         sure(&mut run, command);
-        sure(&mut run, Command::ReportOneTimeCode { account: account(0), withdrawal: id });
         if is_revoked {
             sure(&mut run, changes(plainly(0, Change::RevokeMandate { mandate: granted.mandate })));
         } else {
-            // Its time ends, and the request was in time.
-            run.wait(time::HOUR);
+            run.wait(30 * time::MINUTE - 1);
             run.say(usual_prices());
+            look_again(&mut run);
+            assert_eq!(open(&run, id).decision.class, Class::Bound, "to the end");
+            run.wait(time::SECOND);
+            look_again(&mut run);
         }
         run.wait(0);
-        let expected = if is_revoked { Class::Unvouched } else { Class::Bound };
-        assert_eq!(open(&run, id).decision.class, expected);
+        assert_eq!(open(&run, id).decision.class, Class::Unvouched);
         assert!(!is_bound(&mut run, 2, 1, 7), "what comes later is not");
     }
 }

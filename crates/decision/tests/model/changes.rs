@@ -8,7 +8,7 @@ use holdfast_decision::command::Command;
 use holdfast_decision::configuration::{Parties, Party};
 use holdfast_decision::event::Change;
 use holdfast_decision::protection::CredentialUse;
-use holdfast_decision::{Refusal, State};
+use holdfast_decision::{OWNER_FREEZE, Refusal, State};
 use holdfast_values::{MandateId, Timestamp};
 
 use crate::approvals::{exchange, refusal, sure, with_key};
@@ -16,7 +16,7 @@ use crate::owner::{asymmetric, changes, plainly, terms};
 use crate::play::Run;
 use crate::world::{account, configuration, fingerprint, name, parties, permit_all};
 
-use crate::protection::{BTC, add, enrol, locked, plain, remove};
+use crate::protection::{BTC, add, enrol, locked, plain, remove, surely};
 use crate::recovery::recovering;
 
 // The configuration.
@@ -76,7 +76,7 @@ fn parties_are_apart_from_one_another_and_named_in_one_way() {
 
 type Situation = (&'static str, fn() -> Run);
 
-const SITUATIONS: [Situation; 8] = [
+const SITUATIONS: [Situation; 9] = [
     ("nothing enrolled", || exchange(permit_all())),
     ("one-time codes", || {
         let mut run = exchange(permit_all());
@@ -93,20 +93,25 @@ const SITUATIONS: [Situation; 8] = [
         with_key(&mut run, 1, CredentialUse::Approve);
         run
     }),
-    ("a master key alone", || {
+    ("a master key alone, its approver removed", || {
         let mut run = exchange(permit_all());
-        with_key(&mut run, 1, CredentialUse::Master);
+        with_key(&mut run, 8, CredentialUse::Approve);
+        surely(&mut run, add(1, CredentialUse::Master), 8);
+        surely(&mut run, remove(8), 8);
         run
     }),
     ("being recovered", recovering),
     ("settings locked", || locked(1)),
-    ("frozen", || {
-        let mut run = exchange(permit_all());
-        with_key(&mut run, 1, CredentialUse::Approve);
-        sure(&mut run, Command::FreezeAccount { account: account(0), by: name("panic") });
-        run
-    }),
+    ("frozen by its owner", || frozen(OWNER_FREEZE)),
+    ("frozen by staff", || frozen("desk")),
 ];
+
+fn frozen(by: &str) -> Run {
+    let mut run = exchange(permit_all());
+    with_key(&mut run, 1, CredentialUse::Approve);
+    sure(&mut run, Command::FreezeAccount { account: account(0), by: name(by) });
+    run
+}
 
 fn all_changes(now: Timestamp) -> Vec<(&'static str, Change)> {
     vec![
@@ -147,7 +152,8 @@ fn document() -> String {
          - *mandate approval*: the same, over the mandate's own text (`holdfast-mandate/v1`).\n\
          - *code*: a right one-time code, or a recovery code.\n\
          - *master or time*: a master key that counts opens the lock at once; without it, the lock's full time runs.\n\
-         - *veto*: an approval, a right code, or a device that the account had known for a day when the recovery began.\n\n\
+         - *veto*: an approval, a right code, or a device that the account had known for a day when the recovery began.\n\
+         - *device*: an approval, a right code, or another device that the account has known for a day.\n\n\
          Printed from the code by a test, which also compares it: `HOLDFAST_BLESS=1 cargo test -p holdfast-decision --test \
          model changes` writes it anew.\n\n| change |",
     );
@@ -160,11 +166,16 @@ fn document() -> String {
         runs.iter().for_each(|run| text.push_str(&format!(" {} |", cell(&run.state, run.now, &change))));
     }
     text.push_str(
-        "\n\nA credential that does not count yet is removed on a session's word, and leaves no trace. An API key that may do \
-         no more than before needs nothing. While an account is being recovered, a new credential for approvals waits for the \
-         operators (`recover_account`, [operator-acts.md](operator-acts.md)) and needs nobody else. Settings that are locked \
-         may be locked for as long or longer, which ends an unlocking. A freeze is ended by the owner's approval or by \
-         operators (`unfreeze_account`).\n\n\
+        "\n\nA credential that does not count yet is removed on a session's word, also while settings are locked or the account \
+         is frozen, and leaves no trace. One that counted is remembered: from then on no session lets a new one in, only an \
+         approval or a recovery does. A master key never comes first. An API key that may do no more than before needs \
+         nothing. While an account is being recovered, a new credential for approvals waits for the operators \
+         (`recover_account`, [operator-acts.md](operator-acts.md)), who sign after the recovery began, and needs nobody else; \
+         no device that was known before is forgotten. A device that has not been known for a day is forgotten on a session's \
+         word. Settings that are locked may be locked for as long or longer, which ends an unlocking.\n\n\
+         A freeze by way of the panic link is the owner's: a credential that counted when the account was frozen ends it, and \
+         none comes of age meanwhile. Every other freeze, also one on top of the owner's, is ended by operators alone \
+         (`unfreeze_account`). An account approves at most 256 texts of changes and mandates a day.\n\n\
          Every change of credentials and codes, and the beginning and end of a recovery, begins the cooling-off \
          (`SecurityChanged`); its owner is told of every change.\n",
     );

@@ -13,13 +13,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use holdfast_decision::command::Command;
-use holdfast_decision::event::{Change, CodeProof, Event, Events, KeyUse};
-use holdfast_decision::protection::CodePurpose;
-use holdfast_decision::{State, decide, fold};
+use holdfast_decision::event::{Change, CodeProof, Event, Events, KeyCohort, KeyUse};
+use holdfast_decision::protection::{CodePurpose, CredentialUse};
+use holdfast_decision::{Act, OWNER_FREEZE, State, decide, fold};
 use holdfast_values::{Timestamp, time};
 use minicbor::{Decode, Encode};
 
-use crate::owner::{asymmetric, changes, plainly, shows};
+use crate::owner::{asymmetric, changes, new_credential, plainly, shows};
 use crate::play::{Play, Run, random_run};
 use crate::world::{account, fingerprint, name};
 
@@ -148,7 +148,8 @@ fn golden_journals_are_decided_as_they_were() {
     }
 }
 
-/// What random runs say seldom, or are not long enough for: codes, a lock, a key that sleeps for a month and wakes.
+/// What random runs say seldom, or are not long enough for: codes, a lock, a key that sleeps for a month and wakes, a
+/// recovery.
 fn say_what_is_seldom(run: &mut Run) {
     run.say(Command::OpenAccount { account: account(90), tier: name("full") });
     run.say(changes(plainly(90, Change::EnrolCodes { step: 10 })));
@@ -162,6 +163,16 @@ fn say_what_is_seldom(run: &mut Run) {
     run.wait(31 * time::DAY);
     let used = KeyUse { key: fingerprint("key", 90), allowed: 1, refused: 0, last_used: run.now };
     run.say(Command::RecordKeyUse { keys: vec![used] });
+    run.say(Command::FreezeAccount { account: account(90), by: name(OWNER_FREEZE) });
+    run.act(Act::ConfirmClock, &["alice", "bob", "carol"]);
+    run.say(changes(plainly(90, Change::BeginRecovery)));
+    let new = new_credential(90, CredentialUse::Approve);
+    run.say(changes(plainly(90, Change::AddCredential(Box::new(new.clone())))));
+    run.wait(4 * time::DAY);
+    let act = Act::RecoverAccount { account: account(90), credential: new.id, key: new.key };
+    run.act(act, &["alice", "bob", "carol"]);
+    let cohort = KeyCohort { account: Some(account(90)), ..KeyCohort::default() };
+    run.say(Command::RevokeApiKeys { cohort: Box::new(cohort), by: name("dora") });
 }
 
 /// Writes a golden journal that is not there yet.

@@ -427,20 +427,22 @@ fn a_cohort_is_of_a_window_a_system_an_account_or_all() {
 }
 
 #[test]
-fn a_key_is_exposed_from_its_making_to_its_last_use() {
+fn a_key_that_is_not_revoked_is_exposed_from_its_making_until_now_used_or_not() {
     let (mut run, start) = crowd();
     let hour = |hours: u64| start.plus(hours * time::HOUR);
-    // Used last: key 1 at hour 2, key 2 at hour 5, the rest never or not known.
+    // Keys 1 and 2 were used, long before the leak; whoever copied them may be waiting.
     run.say(Command::RecordKeyUse { keys: vec![report(1, 1, hour(2)), report(2, 1, hour(5))] });
     let between = |from, until| KeyCohort {
-        exposed_from: Some(hour(from)),
+        exposed_from: Some(from),
         exposed_until: Some(hour(until)),
         ..KeyCohort::default()
     };
+    let ahead = run.now.plus(1);
+    assert!(taken(&mut run, between(ahead, 7)).is_empty(), "nobody knows what is exposed tomorrow");
     // Key 4 was made at hour 3, so that an interval that ends there does not meet it.
-    assert_eq!(taken(&mut run, between(3, 3)), [2, 3]);
-    assert_eq!(taken(&mut run, between(2, 4)), [1, 4]);
-    assert_eq!(taken(&mut run, between(6, 7)), [5, 6]);
+    assert_eq!(taken(&mut run, between(hour(3), 3)), [1, 2, 3]);
+    assert_eq!(taken(&mut run, between(hour(2), 4)), [4]);
+    assert_eq!(taken(&mut run, between(hour(6), 7)), [5, 6]);
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod codes;
 mod coins;
 mod compare;
 mod epochs;
+mod freezes;
 mod golden;
 mod harbor;
 mod keys;

@@ -6,7 +6,7 @@ use holdfast_decision::command::{
     SecurityChange, TokenScopes, TokenSpec,
 };
 use holdfast_decision::event::{Event, Events};
-use holdfast_decision::{Configuration, State, Status, decide, fold, next_deadline};
+use holdfast_decision::{Configuration, OWNER_FREEZE, State, Status, decide, fold, next_deadline};
 use holdfast_values::{CaseId, Network, Timestamp, UsdCents, WithdrawalId, time};
 
 use crate::moves::LOST_UNITS;
@@ -218,7 +218,10 @@ impl Play {
             }
             560..580 => Command::DenyWithdrawal { withdrawal: self.open(state), by: name("dora") },
             580..600 => Command::Halt { scope: self.scope(state), by: name("dora") },
-            600..610 => Command::FreezeAccount { account: account(self.someone()), by: name("dora") },
+            600..610 => {
+                let by = name(self.random.pick(&["dora", OWNER_FREEZE]));
+                Command::FreezeAccount { account: account(self.someone()), by }
+            }
             610..625 => {
                 let kinds =
                     [SecurityChange::Password, SecurityChange::SecondFactor, SecurityChange::Recovery];

@@ -2,7 +2,9 @@
 
 use holdfast_decision::command::{Command, Scopes, SecurityChange};
 use holdfast_decision::event::{Basis, Change, CodeProof, Event};
-use holdfast_decision::protection::{CREDENTIALS_MAX, ChangeProtection, CredentialUse, KEY_DESTINATIONS_MAX};
+use holdfast_decision::protection::{
+    CREDENTIALS_MAX, ChangeProtection, CredentialUse, KEY_DESTINATIONS_MAX, TEXTS_A_DAY_MAX,
+};
 use holdfast_decision::{Configuration, Refusal, Status};
 use holdfast_values::texts::Seconds;
 use holdfast_values::{MandateId, Network, Timestamp, time};
@@ -97,18 +99,34 @@ fn a_further_credential_needs_one_that_counts_and_then_counts_at_once() {
 }
 
 #[test]
-fn a_master_key_waits_for_a_word_as_any_other_and_a_lone_one_lets_no_key_in() {
+fn a_master_key_never_comes_first_and_approves_no_other_key() {
     let mut run = exchange(permit_all());
-    sure(&mut run, changes(plainly(0, add(1, CredentialUse::Master))));
+    refuses(&mut run, add(2, CredentialUse::Master), Refusal::ApprovalNeeded);
+    sure(&mut run, changes(plainly(0, add(1, CredentialUse::Approve))));
+    refuses(&mut run, add(2, CredentialUse::Master), Refusal::ApprovalNeeded);
+    let events = by_word(&mut run, add(2, CredentialUse::Master), 1);
+    assert_eq!(refusal(&events), Some(Refusal::CredentialNotCounting));
     run.wait(72 * time::HOUR);
-    assert!(counts(&run, 1));
-    refuses(&mut run, add(2, CredentialUse::Approve), Refusal::ApprovalNeeded);
-    assert_eq!(
-        refusal(&by_word(&mut run, add(2, CredentialUse::Approve), 1)),
-        Some(Refusal::CredentialNotCounting)
-    );
-    refuses(&mut run, remove(1), Refusal::ApprovalNeeded);
-    refuses(&mut run, add(3, CredentialUse::Login), Refusal::ApprovalNeeded);
+    surely(&mut run, add(2, CredentialUse::Master), 1);
+    let events = by_word(&mut run, add(3, CredentialUse::Approve), 2);
+    assert_eq!(refusal(&events), Some(Refusal::CredentialNotCounting));
+    refuses(&mut run, remove(2), Refusal::ApprovalNeeded);
+    refuses(&mut run, add(4, CredentialUse::Login), Refusal::ApprovalNeeded);
+}
+
+#[test]
+fn after_a_credential_that_counted_the_next_one_comes_by_approval_or_recovery() {
+    let mut run = exchange(permit_all());
+    with_key(&mut run, 1, CredentialUse::Approve);
+    surely(&mut run, remove(1), 1);
+    for used_for in [CredentialUse::Approve, CredentialUse::Master, CredentialUse::Login] {
+        refuses(&mut run, add(2, used_for), Refusal::ApprovalNeeded);
+    }
+    sure(&mut run, changes(plainly(0, Change::BeginRecovery)));
+    let events = sure(&mut run, changes(plainly(0, add(2, CredentialUse::Approve))));
+    assert!(matches!(events[0], Event::ProtectionChanged { basis: Some(Basis::Recovery), .. }), "{events:?}");
+    run.wait(72 * time::HOUR);
+    assert!(!counts(&run, 2), "time alone lets it in no more");
 }
 
 #[test]
@@ -404,6 +422,34 @@ fn locked_settings_let_nothing_loosen_whoever_approves() {
 }
 
 #[test]
+fn a_lock_keeps_no_strangers_young_key_in_and_no_recovery_out() {
+    let mut run = exchange(permit_all());
+    sure(&mut run, changes(plainly(0, add(66, CredentialUse::Approve))));
+    sure(&mut run, changes(plainly(0, Change::LockSettings { days: 30 })));
+    refuses(&mut run, add(7, CredentialUse::Approve), Refusal::SettingsLocked);
+    sure(&mut run, changes(plainly(0, Change::BeginRecovery)));
+    let events = sure(&mut run, changes(plainly(0, add(7, CredentialUse::Approve))));
+    assert!(matches!(events[0], Event::ProtectionChanged { basis: Some(Basis::Recovery), .. }), "{events:?}");
+    refuses(&mut run, add(8, CredentialUse::Login), Refusal::SettingsLocked);
+    sure(&mut run, changes(plainly(0, remove(66))));
+    run.wait(72 * time::HOUR);
+    assert!(!counts(&run, 66) && !counts(&run, 7));
+}
+
+#[test]
+fn an_account_approves_so_many_texts_a_day() {
+    let mut run = exchange(permit_all());
+    with_key(&mut run, 1, CredentialUse::Approve);
+    for step in 0..u64::from(TEXTS_A_DAY_MAX) {
+        surely(&mut run, Change::EnrolCodes { step }, 1);
+    }
+    let events = by_word(&mut run, Change::EnrolCodes { step: 900 }, 1);
+    assert_eq!(refusal(&events), Some(Refusal::TooMany));
+    run.wait(time::DAY);
+    surely(&mut run, Change::EnrolCodes { step: 900 }, 1);
+}
+
+#[test]
 fn with_settings_locked_money_goes_only_where_it_went_before() {
     let mut run = exchange(permit_all());
     sure(&mut run, Command::AddAddress { account: account(0), destination: place(BTC.1, 7) });
@@ -490,33 +536,4 @@ fn a_master_key_approves_nothing_but_the_opening_of_the_lock() {
     let text = holdfast_decision::acts::Digest(run.state.text_of(id).unwrap().digest().0);
     let events = run.say(approves(0, id, approval(2, text, 0)));
     assert_eq!(refusal(&events), Some(Refusal::CredentialNotCounting));
-}
-
-// A freeze.
-
-#[test]
-fn a_frozen_account_may_only_tighten_and_its_owners_credential_ends_the_freeze() {
-    let mut run = exchange(permit_all());
-    refuses(&mut run, Change::Unfreeze, Refusal::NotFrozen);
-    with_key(&mut run, 1, CredentialUse::Approve);
-    surely(&mut run, add(2, CredentialUse::Approve), 1);
-    sure(&mut run, session(0, 1));
-    sure(&mut run, Command::FreezeAccount { account: account(0), by: name("panic") });
-    for change in [
-        add(3, CredentialUse::Approve),
-        Change::EnrolCodes { step: 1 },
-        Change::PutApiKey(Box::new(asymmetric(0))),
-        Change::LockSettings { days: 1 },
-        Change::UnlockSettings,
-        Change::BeginRecovery,
-    ] {
-        assert_eq!(refusal(&by_word(&mut run, change, 1)), Some(Refusal::AccountFrozen));
-    }
-    surely(&mut run, remove(2), 1);
-    sure(&mut run, changes(plainly(0, Change::ForgetDevice { device: fingerprint("device", 1) })));
-    refuses(&mut run, Change::ForgetDevice { device: fingerprint("device", 1) }, Refusal::NothingToChange);
-    refuses(&mut run, Change::Unfreeze, Refusal::ApprovalNeeded);
-    let events = by_word(&mut run, Change::Unfreeze, 1);
-    assert!(events.iter().any(|event| matches!(event, Event::AccountUnfrozen(_))), "{events:?}");
-    assert!(!run.state.account(&account(0)).unwrap().is_frozen);
 }

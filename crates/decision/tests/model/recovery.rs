@@ -148,3 +148,73 @@ fn a_recovery_voids_mandates() {
     refuses(&mut run, Change::RevokeMandate { mandate: MandateId(1) }, Refusal::MandateUnknown);
     refuses(&mut run, Change::RevokeMandate { mandate: MandateId(2) }, Refusal::MandateUnknown);
 }
+
+#[test]
+fn signatures_for_a_recovery_that_was_stopped_serve_no_later_one() {
+    let mut run = recovering();
+    let new = new_credential(5, CredentialUse::Approve);
+    let mut signing = crate::world::Signing::new(run.now.plus(time::SECOND), 4_242, &["alice", "bob"]);
+    signing.until = signing.from.plus(7 * time::DAY);
+    let act = signing.sign(Act::RecoverAccount { account: account(0), credential: new.id, key: new.key });
+    run.wait(71 * time::HOUR);
+    surely(&mut run, Change::StopRecovery, 1);
+    sure(&mut run, changes(plainly(0, Change::BeginRecovery)));
+    sure(&mut run, changes(plainly(0, add(5, CredentialUse::Approve))));
+    run.wait(72 * time::HOUR);
+    assert_eq!(refusal(&run.say(act)), Some(Refusal::TextNotNow));
+    assert_eq!(refusal(&recover(&mut run, 5, &["alice", "bob"])), None);
+}
+
+// Devices that may say no.
+
+fn forget(number: u64) -> Change {
+    Change::ForgetDevice { device: fingerprint("device", number) }
+}
+
+fn on_device(run: &mut Run, change: Change, from: u64) -> Vec<Event> {
+    let mut asked = plainly(0, change);
+    asked.device = Some(fingerprint("device", from));
+    run.say(changes(asked))
+}
+
+#[test]
+fn a_device_that_was_known_before_the_recovery_cannot_be_forgotten_out_of_its_veto() {
+    let mut run = recovering();
+    run.wait(time::SECOND);
+    for number in [1, 2] {
+        sure(&mut run, session(0, number));
+    }
+    refuses(&mut run, forget(1), Refusal::RecoveryUnderWay);
+    assert_eq!(refusal(&by_word(&mut run, forget(1), 1)), Some(Refusal::RecoveryUnderWay));
+    sure(&mut run, changes(plainly(0, forget(2))));
+    assert_eq!(refusal(&on_device(&mut run, Change::StopRecovery, 1)), None);
+}
+
+#[test]
+fn a_known_device_is_forgotten_from_another_one_or_by_code_or_approval() {
+    type Forgets = fn(&mut Run) -> Vec<Event>;
+    let ways: [Forgets; 3] = [
+        |run| on_device(run, forget(1), 3),
+        |run| run.say(with_code(forget(1), CodeProof::OneTime { revision: 1, step: 11 })),
+        |run| by_word(run, forget(1), 1),
+    ];
+    for forgets in ways {
+        let mut run = exchange(permit_all());
+        enrol(&mut run, 10);
+        with_key(&mut run, 1, CredentialUse::Approve);
+        sure(&mut run, session(0, 1));
+        sure(&mut run, session(0, 3));
+        sure(&mut run, changes(plainly(0, forget(1))));
+        sure(&mut run, session(0, 1));
+        run.wait(time::DAY);
+        sure(&mut run, session(0, 2));
+        for from in [1, 2, 9] {
+            let events = on_device(&mut run, forget(1), from);
+            assert_eq!(refusal(&events), Some(Refusal::CodeNeeded), "a guest's, or itself: {from}");
+        }
+        let guess = run.say(with_code(forget(1), CodeProof::Wrong));
+        assert!(matches!(guess[..], [Event::CodeFailed { .. }]), "{guess:?}");
+        assert_eq!(refusal(&forgets(&mut run)), None);
+        assert!(protection(&run).devices.iter().all(|known| known.device != fingerprint("device", 1)));
+    }
+}

@@ -153,6 +153,7 @@ fn a_device_that_was_forgotten_is_a_guests_again() {
     let mut run = opened(guests());
     let owner = session(Some(device(0)), None);
     run.say(says(owner, None));
+    run.say(says(session(Some(device(1)), None), None));
     run.wait(2 * time::DAY);
     assert!(reasons(&mut run, 1, by(owner)).is_empty());
     run.say(Command::ChangeProtection(Box::new(ChangeProtection {
@@ -160,7 +161,7 @@ fn a_device_that_was_forgotten_is_a_guests_again() {
         change: Change::ForgetDevice { device: device(0) },
         approval: None,
         code: None,
-        device: None,
+        device: Some(device(1)),
     })));
     assert_eq!(reasons(&mut run, 2, by(owner)), ["guest"]);
     assert_eq!(news(&mut run, owner), (true, false));

@@ -74,7 +74,7 @@ impl Play {
             }
             70..80 => self.recovery(state, now),
             80..86 => self.code(state),
-            86..92 => self.appears(state),
+            86..92 => self.appears(state, now),
             92..96 => self.keys_at_large(state, now),
             _ => {
                 let lapsed: Vec<_> =
@@ -173,6 +173,12 @@ impl Play {
     }
 
     fn adds(&mut self, state: &State, now: Timestamp) -> Command {
+        if self.random.one_in(3) {
+            // A master key comes where somebody can approve it.
+            let who = self.one_of(state, |known| state.has_counting(now, known, CredentialUse::Approve));
+            let new = new_credential(who as u64 * KEYS + self.random.below(KEYS), CredentialUse::Master);
+            return self.asks(state, now, who, Change::AddCredential(Box::new(new)));
+        }
         let who = self.speaker();
         let number = who as u64 * KEYS + self.random.below(KEYS);
         let used_for = self.random.pick(&[
@@ -193,13 +199,13 @@ impl Play {
         let used_for = match need {
             Ok(Need::MasterOrTime) if self.random.one_in(2) => Some(CredentialUse::Master),
             Ok(Need::Approval) => Some(CredentialUse::Approve),
-            Ok(Need::Veto) if self.random.one_in(2) => Some(CredentialUse::Approve),
+            Ok(Need::Veto | Need::Device) if self.random.one_in(2) => Some(CredentialUse::Approve),
             _ => self.random.one_in(12).then_some(CredentialUse::Approve),
         };
         if let Some(used_for) = used_for.filter(|_| !self.random.one_in(12)) {
             asked.approval = self.approved_change(state, now, who, &asked.change, used_for);
         }
-        if matches!(need, Ok(Need::Code | Need::Veto)) && !self.random.one_in(12) {
+        if matches!(need, Ok(Need::Code | Need::Veto | Need::Device)) && !self.random.one_in(12) {
             asked.code = self.proof(state, who).map(Box::new);
         }
         if self.random.one_in(2) {
@@ -448,12 +454,12 @@ impl Play {
     }
 
     /// Somebody is seen on a device, or a device is forgotten.
-    fn appears(&mut self, state: &State) -> Command {
+    fn appears(&mut self, state: &State, now: Timestamp) -> Command {
         let who = self
             .one_of(state, |known| known.protection.as_ref().is_some_and(|known| !known.devices.is_empty()));
         let device = fingerprint("device", self.random.below(4));
         if self.random.one_in(5) {
-            return changes(plainly(who, Change::ForgetDevice { device }));
+            return self.asks(state, now, who, Change::ForgetDevice { device });
         }
         let place = Place { country: *b"CH", asn: self.random.below(3) as u32 };
         let facts = SessionFacts {

@@ -119,7 +119,7 @@ pub(super) async fn freeze(
     Path((account, day, mark)): Path<(String, String, String)>,
 ) -> Result<Response, Problem> {
     let account = account_of(&app, &account, &day, &mark).await?;
-    let by = "panic-link".parse().map_err(|_| Problem::new("internal"))?;
+    let by = holdfast_decision::OWNER_FREEZE.parse().map_err(|_| Problem::new("internal"))?;
     let command = Command::FreezeAccount { account, by };
     app.intake.ask(move |desk| desk.decide(&command)?.accepted()).await?.value?;
     Ok(page("The account is frozen.", "Nothing leaves it. Contact us when you are ready.", false))

@@ -281,6 +281,7 @@ fn samples() -> Vec<Decoded> {
             Event::IntentRenewed { withdrawal: ID, nonce: [0; 32], not_after: AT.plus(7 * time::DAY) },
         ),
         (halt.clone(), Event::AccountFrozen(account)),
+        (halt.clone(), Event::OwnerFroze { account }),
         (Command::Tick, Event::AccountUnfrozen(account)),
         (Command::Tick, Event::TierSet { account, tier: TierIndex(0) }),
         (

@@ -260,7 +260,7 @@ fn of_event(record: &Decoded, event: &Event, names: &dyn Lookup) -> Said {
         Event::SecurityChanged { account, kind } => {
             one(NOTICE_SECURITY, about_account(*account, names).put("kind", security_change_name(*kind)))
         }
-        Event::AccountFrozen(account) => {
+        Event::AccountFrozen(account) | Event::OwnerFroze { account } => {
             one(ACCOUNT_FROZEN, about_account(*account, names).maybe("by", by(record)))
         }
         Event::AccountUnfrozen(account) => {

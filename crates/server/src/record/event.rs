@@ -82,6 +82,7 @@ pub const fn event_name(event: &Event) -> &'static str {
         Event::IntentRenewed { .. } => "intent_renewed",
         Event::MandateUsed { .. } => "mandate_used",
         Event::AccountRecovered { .. } => "account_recovered",
+        Event::OwnerFroze { .. } => "owner_froze",
     }
 }
 
@@ -102,7 +103,7 @@ pub fn event_json(event: &Event, names: &dyn Names) -> Value {
         Event::AccountImported { account, tier } => {
             object.put("account", json::imported_account(account)).put("tier_index", tier.0)
         }
-        Event::AccountFrozen(account) | Event::AccountUnfrozen(account) => {
+        Event::AccountFrozen(account) | Event::AccountUnfrozen(account) | Event::OwnerFroze { account } => {
             put_account(object, *account, names)
         }
         Event::TierSet { account, tier } => put_tier(put_account(object, *account, names), *tier, names),

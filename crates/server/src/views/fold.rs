@@ -133,7 +133,9 @@ impl Writer<'_> {
                 self.open_account(account.as_str(), *tier, at).map(drop)
             }
             Event::AccountImported { account, tier } => self.import_account(account, *tier),
-            Event::AccountFrozen(account) => self.account(*account, "frozen = 1", None),
+            Event::AccountFrozen(account) | Event::OwnerFroze { account } => {
+                self.account(*account, "frozen = 1", None)
+            }
             Event::AccountUnfrozen(account) => self.account(*account, "frozen = 0", None),
             Event::TierSet { account, tier } => {
                 let tier = self.tier(*tier)?;

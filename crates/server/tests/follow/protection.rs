@@ -202,6 +202,7 @@ pub(crate) fn events() -> Vec<Event> {
         Event::IntentRenewed { withdrawal: ID, nonce: [8; 32], not_after: START.plus(7 * time::DAY) },
         Event::MandateUsed { withdrawal: ID, mandate: MANDATE },
         Event::AccountRecovered { account, credential: KEY, approval: Box::new(crate::record::approval()) },
+        Event::OwnerFroze { account },
     ]
 }
 

@@ -40,7 +40,7 @@ impl Model {
         if hands < needed {
             return Err("signatures_insufficient");
         }
-        let outcomes = self.perform(at, sequence, &signed.act, hands, told)?;
+        let outcomes = self.perform((at, from), sequence, &signed.act, hands, told)?;
         self.used_nonces.push((nonce, until));
         Ok(Answer::Done(outcomes))
     }
@@ -63,7 +63,7 @@ impl Model {
 
     fn perform(
         &mut self,
-        at: Timestamp,
+        (at, from): (Timestamp, Timestamp),
         sequence: u64,
         act: &Act,
         hands: u32,
@@ -99,7 +99,7 @@ impl Model {
             }
             Act::BeginEpoch(start) => return self.begin_epoch(at, start),
             Act::RecoverAccount { account, credential, key } => {
-                self.recover_account(at, account, (*credential, *key))?;
+                self.recover_account(at, account, (*credential, *key), from)?;
             }
             Act::UnfreezeAccount(id) => {
                 let account = self.account(id)?;
@@ -107,6 +107,7 @@ impl Model {
                     return Err("not_frozen");
                 }
                 self.accounts[account].is_frozen = false;
+                self.accounts[account].word.wished_still = None;
             }
             Act::SetTier { account, tier } => {
                 let account = self.account(account)?;

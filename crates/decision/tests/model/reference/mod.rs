@@ -321,10 +321,14 @@ impl Model {
                 let tier = self.tier(tier)?;
                 self.accounts.push(ModelAccount::new(account.clone(), at, tier));
             }
-            Command::FreezeAccount { account, .. } => {
+            Command::FreezeAccount { account, by } => {
                 let account = self.account(account)?;
-                if !self.accounts[account].is_frozen {
-                    self.accounts[account].is_frozen = true;
+                let is_owners = by.as_str() == "panic-link" && self.rules > 1;
+                let known = &mut self.accounts[account];
+                let is_wish = known.is_frozen && known.word.wished_still.is_some();
+                if !known.is_frozen || (is_wish && !is_owners) {
+                    known.is_frozen = true;
+                    known.word.wished_still = is_owners.then_some(at);
                     self.look_again(at, |withdrawal| withdrawal.account == account);
                 }
             }

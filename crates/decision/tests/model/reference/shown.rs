@@ -188,10 +188,9 @@ impl Model {
             for key in self.accounts[place].keys.iter_mut().filter(|key| !key.is_revoked) {
                 let fenced = key.fenced.as_ref();
                 let made_at = fenced.map_or(key.put_at, |fenced| fenced.made_at);
-                let last = fenced.and_then(|fenced| fenced.last_used).unwrap_or(at);
                 let is_made = in_time(made_at, cohort.made_from, cohort.made_until)
                     || in_time(key.put_at, cohort.made_from, cohort.made_until);
-                let is_exposed = cohort.exposed_from.is_none_or(|from| from <= last)
+                let is_exposed = cohort.exposed_from.is_none_or(|from| from <= at)
                     && cohort.exposed_until.is_none_or(|until| made_at < until);
                 let asn = fenced.and_then(|fenced| fenced.asn);
                 let is_from = cohort.asn.is_none_or(|wanted| asn == Some(wanted));

@@ -48,6 +48,10 @@ pub(crate) struct Word {
     pub(super) devices: Vec<(Fingerprint, Timestamp)>,
     /// Where wrong codes came from: how many, when last.
     pub(super) failures: Vec<(Option<Fingerprint>, u32, Timestamp)>,
+    /// Since when its owner wants it frozen.
+    pub(super) wished_still: Option<Timestamp>,
+    /// Texts approved of late: since when, how many.
+    approvals: Option<(Timestamp, u32)>,
     /// Anything of it was ever spoken of.
     pub(super) is_known: bool,
 }
@@ -101,6 +105,12 @@ impl Model {
         is_live && (known.is_rotated || self.age(known.since, at) >= ageing)
     }
 
+    /// It is heard now: good, and if its owner froze the account, good then.
+    fn is_heard(&self, at: Timestamp, account: usize, known: &ModelCredential) -> bool {
+        let then = self.word(account).wished_still;
+        self.is_good(at, known) && then.is_none_or(|then| known.since <= then && self.is_good(then, known))
+    }
+
     fn has_counting(&self, at: Timestamp, account: usize) -> bool {
         let known = &self.word(account).credentials;
         known.iter().any(|known| known.used_for == CredentialUse::Approve && self.is_good(at, known))
@@ -123,11 +133,21 @@ impl Model {
         used_for: CredentialUse,
     ) -> Result<(), &'static str> {
         let known = self.credential(account, by.credential).ok_or("credential_unknown")?;
-        if known.used_for != used_for || !self.is_good(at, known) {
+        if known.used_for != used_for || !self.is_heard(at, account, known) {
             return Err("credential_not_counting");
         }
         let is_old = by.counter <= known.counter && (by.counter, known.counter) != (0, 0);
         if is_old { Err("counter_went_back") } else { Ok(()) }
+    }
+
+    /// A text was approved, and its approval counted.
+    fn heard_text(&mut self, at: Timestamp, account: usize, by: &BoundApproval) {
+        self.heard(account, by);
+        let known = &mut self.word_mut(account).approvals;
+        *known = match *known {
+            Some((since, many)) if at.since(since) < DAY => Some((since, many + 1)),
+            _ => Some((at, 1)),
+        };
     }
 
     fn heard(&mut self, account: usize, by: &BoundApproval) {
@@ -151,7 +171,7 @@ impl Model {
         let mandate = self.word(account).mandates.iter().find(|mandate| mandate.terms.mandate == id);
         mandate.is_some_and(|mandate| {
             let by = self.credential(account, mandate.by);
-            !mandate.is_revoked && by.is_some_and(|by| self.is_good(at, by))
+            !mandate.is_revoked && at <= mandate.terms.not_after && by.is_some_and(|by| self.is_good(at, by))
         })
     }
 
@@ -251,6 +271,7 @@ impl Model {
         withdrawal.code_shown = false;
         withdrawal.operators = 0;
         withdrawal.bound = None;
+        withdrawal.mandate = None;
         withdrawal.next_check = at.plus(lifetime);
         super::Outcome::plain(withdrawal.id, "lapsed")
     }
@@ -278,6 +299,10 @@ impl Model {
             return Err("text_used");
         }
         self.hear(at, account, &approved.by, used_for)?;
+        let recent = self.word(account).approvals.filter(|(since, _)| at.since(*since) < DAY);
+        if recent.is_some_and(|(_, many)| many >= 256) {
+            return Err("too_many");
+        }
         Ok((nonce, until))
     }
 
@@ -344,35 +369,56 @@ impl Model {
         let account = self.account(&asked.account)?;
         let change = &asked.change;
         let frozen = self.accounts[account].is_frozen;
-        let may_while_frozen = matches!(
-            change,
-            Change::RemoveCredential { .. }
-                | Change::RevokeMandate { .. }
-                | Change::ForgetDevice { .. }
-                | Change::StopRecovery
-                | Change::Unfreeze
-        );
+        let removes_young = match change {
+            Change::RemoveCredential { credential } => {
+                self.credential(account, *credential).is_none_or(|known| !self.is_heard(at, account, known))
+            }
+            _ => false,
+        };
+        let brings_pending = match change {
+            Change::AddCredential(new) => {
+                new.used_for == CredentialUse::Approve && self.word(account).recovering.is_some()
+            }
+            _ => false,
+        };
+        let may_always = removes_young
+            || brings_pending
+            || matches!(
+                change,
+                Change::RevokeMandate { .. }
+                    | Change::ForgetDevice { .. }
+                    | Change::BeginRecovery
+                    | Change::StopRecovery
+            );
+        let may_while_frozen = match change {
+            Change::RemoveCredential { .. } => true,
+            Change::Unfreeze => self.word(account).wished_still.is_some(),
+            _ => may_always,
+        };
         if frozen && !may_while_frozen {
             return Err("account_frozen");
         }
-        let may_while_locked = matches!(
-            change,
-            Change::LockSettings { .. }
-                | Change::UnlockSettings
-                | Change::BeginRecovery
-                | Change::RevokeMandate { .. }
-                | Change::ForgetDevice { .. }
-                | Change::StopRecovery
-        );
+        let may_while_locked =
+            may_always || matches!(change, Change::LockSettings { .. } | Change::UnlockSettings);
         if self.is_locked(at, account) && !may_while_locked {
             return Err("settings_locked");
+        }
+        let mut known_device = false;
+        if let Change::ForgetDevice { device } = change {
+            let word = self.word(account);
+            let since = word.devices.iter().find(|known| known.0 == *device).map(|known| known.1);
+            if let (Some(since), Some(begun)) = (since, word.recovering)
+                && since <= begun
+            {
+                return Err("recovery_under_way");
+            }
+            known_device = since.is_some_and(|since| self.age(since, at) >= DAY);
         }
         self.could_be(at, account, change)?;
 
         let counting = self.has_counting(at, account);
         let word = self.word(account);
         let has_codes = word.codes.2 || !word.recovery_codes.1.is_empty();
-        let recovering = word.recovering.is_some();
         let approved = asked.approval.as_deref();
         let text = match (change, approved) {
             (Change::GrantMandate(terms), Some(approved)) => {
@@ -390,14 +436,13 @@ impl Model {
         let needs_approval = match change {
             Change::Unfreeze | Change::GrantMandate(_) => true,
             Change::AddCredential(new) => {
-                let mut live = word.credentials.iter().filter(|known| !known.is_removed);
-                let waits = recovering && new.used_for == approve;
-                !waits && live.any(|known| known.used_for != CredentialUse::Login)
+                let had = word.credentials.iter().any(|known| known.used_for == approve);
+                !brings_pending && (had || new.used_for == CredentialUse::Master)
             }
             Change::RemoveCredential { credential } => {
                 let known = self.credential(account, *credential).unwrap();
                 let is_login = known.used_for == CredentialUse::Login;
-                frozen || (self.is_good(at, known) && (counting || !is_login))
+                !removes_young && (frozen || counting || !is_login)
             }
             Change::EnrolCodes { .. } | Change::RemoveCodes | Change::PutRecoveryCodes { .. } => counting,
             Change::PutApiKey(spec) => counting && self.is_more(account, spec),
@@ -416,7 +461,12 @@ impl Model {
             let known = word.devices.iter().find(|known| known.0 == device);
             is_device = known.is_some_and(|known| self.age(known.1, begun) >= DAY);
         }
-        let needs_code = (is_about_codes && has_codes || vetoes) && text.is_none() && !is_device;
+        if let (Change::ForgetDevice { device }, Some(from)) = (change, asked.device) {
+            let mut known = word.devices.iter().filter(|known| known.0 == from && from != *device);
+            is_device = known.any(|known| self.age(known.1, at) >= DAY);
+        }
+        let needs_code =
+            (is_about_codes && has_codes || vetoes || known_device) && text.is_none() && !is_device;
         if needs_code {
             let proof = asked.code.as_deref().ok_or("code_needed")?;
             if !self.spend(at, account, *proof, asked.device)? {
@@ -432,7 +482,7 @@ impl Model {
         let is_approved = text.is_some();
         self.used_nonces.extend(text);
         if let Some(approved) = approved {
-            self.heard(account, &approved.by);
+            self.heard_text(at, account, &approved.by);
         }
         self.follow(at, account, change, is_approved, approved.map(|approved| approved.by.credential));
         Ok(Answer::Done(Vec::new()))
@@ -495,7 +545,9 @@ impl Model {
             }
             Change::BeginRecovery => {
                 fail(word.recovering.is_some(), "recovery_under_way")?;
-                let nobody = word.credentials.iter().all(|known| known.is_removed);
+                let is_gone =
+                    |known: &ModelCredential| known.is_removed && known.used_for != CredentialUse::Approve;
+                let nobody = word.credentials.iter().all(is_gone);
                 let no_codes = !word.codes.2 && word.recovery_codes.1.is_empty();
                 fail(nobody && no_codes, "nothing_to_change")
             }
@@ -608,7 +660,10 @@ impl Model {
                 self.word_mut(account).lock = Some((u64::from(*days) * DAY, None));
             }
             Change::UnlockSettings => self.word_mut(account).lock = None,
-            Change::Unfreeze => self.accounts[account].is_frozen = false,
+            Change::Unfreeze => {
+                self.accounts[account].is_frozen = false;
+                self.word_mut(account).wished_still = None;
+            }
             Change::GrantMandate(terms) => {
                 let (terms, by) = ((**terms).clone(), by.unwrap());
                 let mandate = ModelMandate { terms, by, is_revoked: false, used: Vec::new() };
@@ -663,6 +718,7 @@ impl Model {
         at: Timestamp,
         id: &AccountId,
         named: (Digest, Digest),
+        signed_from: Timestamp,
     ) -> Result<(), &'static str> {
         let account = self.account(id)?;
         let word = self.word(account);
@@ -671,6 +727,9 @@ impl Model {
         let waiting = waiting.ok_or("recovery_not_begun")?.credential;
         if self.age(begun, at) < self.configuration.parameters.recovery_wait.unwrap_or(3 * DAY) {
             return Err("recovery_waits");
+        }
+        if signed_from < begun {
+            return Err("text_not_now");
         }
         self.remove(at, account, |known| known.credential != waiting);
         let word = self.word_mut(account);
