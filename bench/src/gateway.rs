@@ -339,6 +339,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, Failure> {
     std::fs::remove_dir_all(&dir)?;
 
     let added = median(added);
+    let noise = median(without.p99.clone());
     report.table(&[
         "through Envoy",
         "at most a second",
@@ -367,10 +368,18 @@ pub(crate) fn run(options: &Options) -> Result<Report, Failure> {
         report.value(format!("{key}_envoy_cpu_nanos"), envoy);
     }
     report.value("rate_per_second", rate);
-    report.value("added_p99_micros", added);
+    if noise < AIM {
+        report.value("added_p99_micros", added);
+    }
     report.value("holdfast_cpu_nanos_per_check", server_cpu);
     report.table(&["the gate adds", "measured", "aim", "reached"]);
-    report.row(&["p99", &format!("{} us", grouped(added)), "under 2,000 us", reached(added < AIM)]);
+    // Where requests wait that long without any gate, the difference says nothing about the gate.
+    let (measured, verdict) = if noise < AIM {
+        (format!("{} us", grouped(added)), reached(added < AIM))
+    } else {
+        ("lost in the machine's own".to_owned(), "not known")
+    };
+    report.row(&["p99", &measured, "under 2,000 us", verdict]);
     report.note(format!(
         "Half of the maximum without the gate: {} requests a second, {seconds} s a run, median of {RUNS} interleaved runs; \
          what is added is the median of the runs' differences. {CONNECTIONS} connections, {KEYS} keys, every request signed \
