@@ -181,7 +181,7 @@ pub const ACTS: [(&str, Required, &str); 15] = [
     (
         "recover_account",
         Required::Several,
-        "give an account back to its owner: target the account, detail `credential=HEX key=HEX`, the SHA-256 of the waiting credential's id and of its key; once the recovery has waited `recovery_wait` (72 h)",
+        "give an account back to its owner: target the account, detail `credential=HEX key=HEX`, the SHA-256 of the waiting credential's id and of its key; once the recovery has waited `recovery_wait` (72 h), by a text whose not-before is after its beginning",
     ),
 ];
 

@@ -240,7 +240,7 @@ fn recover_account(
         let detail = format!("it has waited {} of {} s", waited / time::SECOND, wait / time::SECOND);
         return Err(Refused(Refusal::RecoveryWaits, detail));
     }
-    if from < recovery.begun_at {
+    if from <= recovery.begun_at {
         let detail =
             format!("it was signed for a recovery before the one that began at {}", recovery.begun_at);
         return Err(Refused(Refusal::TextNotNow, detail));

@@ -153,7 +153,7 @@ fn a_recovery_voids_mandates() {
 fn signatures_for_a_recovery_that_was_stopped_serve_no_later_one() {
     let mut run = recovering();
     let new = new_credential(5, CredentialUse::Approve);
-    let mut signing = crate::world::Signing::new(run.now.plus(time::SECOND), 4_242, &["alice", "bob"]);
+    let mut signing = crate::world::Signing::new(run.now.plus(71 * time::HOUR), 4_242, &["alice", "bob"]);
     signing.until = signing.from.plus(7 * time::DAY);
     let act = signing.sign(Act::RecoverAccount { account: account(0), credential: new.id, key: new.key });
     run.wait(71 * time::HOUR);

@@ -728,7 +728,7 @@ impl Model {
         if self.age(begun, at) < self.configuration.parameters.recovery_wait.unwrap_or(3 * DAY) {
             return Err("recovery_waits");
         }
-        if signed_from < begun {
+        if signed_from <= begun {
             return Err("text_not_now");
         }
         self.remove(at, account, |known| known.credential != waiting);
