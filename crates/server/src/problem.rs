@@ -46,6 +46,7 @@ const TABLE: &[Row] = &[
     ("base64url_invalid", 422, "The text is not base64url without padding in its one spelling."),
     ("base64_invalid", 422, "The text is not base64 in its one spelling."),
     ("too_many_items", 422, "The list has more items than one request may carry."),
+    ("withdrawal_not_named", 422, "The list names a withdrawal that is not one of the transaction's."),
     ("gate_not_configured", 404, "This server has no gate: name its routes in the configuration."),
     ("dialect_unknown", 422, "Signed API requests of this dialect cannot be verified."),
     // Destinations.

@@ -3,6 +3,7 @@
 //! The bytes are read here, once, into everything that they do; the core holds that against what was decided. A release is
 //! signed only after its record is durable, and names that record.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -23,7 +24,7 @@ use holdfast_decision::weigh;
 use holdfast_policy::Program;
 use holdfast_transactions::{Decoded, PaidAsset, outputs_digest};
 use holdfast_values::texts::TransferText;
-use holdfast_values::{Name, Network, ReleaseId, WithdrawalId};
+use holdfast_values::{Name, Network, ReleaseId, Timestamp, WithdrawalId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -64,6 +65,10 @@ pub(super) struct TransactionBody {
     /// The withdrawals that it pays, all of them.
     #[serde(default)]
     withdrawals: Vec<String>,
+    /// Those of `withdrawals` for which the release is to carry neither assertion nor mandate: a signer that refused a
+    /// withdrawal's word (`withdrawal` in its answer) takes it from its unvouched bucket then. Operators' signatures stay.
+    #[serde(default)]
+    without_word: Vec<String>,
     /// The internal transfer that it is instead.
     #[serde(default)]
     transfer: Option<TransferBody>,
@@ -146,7 +151,9 @@ struct Draft {
     post, path = "/v1/transactions", tag = "transactions", summary = "Ask whether a transaction may be signed",
     description = "Every output pays one of the named withdrawals exactly, or is change of the wallet; nothing is missing \
                    and nothing extra; then the whole batch is decided again. The answer is a release for the signer, or \
-                   which withdrawals to leave out and why.",
+                   which withdrawals to leave out and why. A withdrawal in `without_word` is decided as ever, and spends \
+                   here what it would have spent; its release leaves out its owner's word, so that the signer takes it \
+                   from its unvouched bucket.",
     request_body = TransactionBody,
     responses((status = 200, body = TransactionReply),
               (status = "4XX", description = "Refused: the bytes are not what they claim to be"),
@@ -164,6 +171,7 @@ pub(super) async fn propose(
     let random: [u8; 16] = data::random().map_err(|_| Problem::new("internal"))?;
     // Reading a large batch takes a while: not on a thread that answers requests.
     let read = move || {
+        let without = without_word(&body)?;
         let approval = match &body.transfer {
             None => None,
             Some(transfer) => {
@@ -174,10 +182,11 @@ pub(super) async fn propose(
                 Some(Box::new(Approval { text: text.to_string(), signatures }))
             }
         };
-        proposal(&wallets, &body, approval)
+        proposal(&wallets, &body, approval).map(|proposal| (proposal, without))
     };
-    let proposal = tokio::task::spawn_blocking(read).await.map_err(|_| Problem::new("internal"))??;
-    let proposed = app.intake.ask(move |desk| decide(desk, proposal, random)).await?.value?;
+    let (proposal, without) =
+        tokio::task::spawn_blocking(read).await.map_err(|_| Problem::new("internal"))??;
+    let proposed = app.intake.ask(move |desk| decide(desk, proposal, &without, random)).await?.value?;
     let sequence = proposed.sequence;
     let finishing = Arc::clone(&app);
     let finish = move || {
@@ -229,6 +238,22 @@ fn ask_cedar(app: &Shared, opinion: &Opinion) -> Result<(), Unsigned> {
         None => Ok(()),
         Some(what) => Err(Unsigned::Disagreement(what)),
     }
+}
+
+/// The withdrawals whose owners' word is to stay here.
+fn without_word(body: &TransactionBody) -> Result<BTreeSet<WithdrawalId>, Problem> {
+    if body.without_word.len() > body.withdrawals.len() {
+        return Err(Problem::new("too_many_items").field("without_word"));
+    }
+    let mut without = BTreeSet::new();
+    for id in &body.without_word {
+        if !body.withdrawals.contains(id) {
+            let detail = format!("{id} is not one of this transaction's withdrawals");
+            return Err(Problem::new("withdrawal_not_named").field("without_word").detail(detail));
+        }
+        without.insert(body::id("without_word", id)?);
+    }
+    Ok(without)
 }
 
 /// Reads the bytes into a command.
@@ -290,6 +315,7 @@ fn proposal(
 fn decide(
     desk: &mut Desk<'_>,
     mut proposal: ProposeTransaction,
+    without: &BTreeSet<WithdrawalId>,
     random: [u8; 16],
 ) -> Result<Proposed, Problem> {
     proposal.release = ReleaseId(desk.mint(random));
@@ -304,7 +330,7 @@ fn decide(
     for event in decided.events {
         match event {
             Event::TransactionReleased(released) => {
-                let draft = draft(desk.state(), &released).ok_or(Problem::new("internal"))?;
+                let draft = draft(desk.state(), at, &released, without).ok_or(Problem::new("internal"))?;
                 proposed.released = Some((released, Box::new(draft)));
             }
             Event::ReleaseDropped { dropped } => {
@@ -329,7 +355,12 @@ fn decide(
     Ok(proposed)
 }
 
-fn draft(core: &Core, released: &TransactionReleased) -> Option<Draft> {
+fn draft(
+    core: &Core,
+    at: Timestamp,
+    released: &TransactionReleased,
+    without: &BTreeSet<WithdrawalId>,
+) -> Option<Draft> {
     let payment = |id: &WithdrawalId| {
         let approval = core.withdrawal(*id)?.approval.as_deref();
         let payment = Payment {
@@ -338,7 +369,8 @@ fn draft(core: &Core, released: &TransactionReleased) -> Option<Draft> {
             assertion: None,
             mandate: None,
         };
-        Some((payment, Voucher::of(core, *id)?))
+        let voucher = if without.contains(id) { Voucher::None } else { Voucher::of(core, at, *id)? };
+        Some((payment, voucher))
     };
     let wallet = core.configuration().wallets.get(usize::from(released.wallet.0))?;
     Some(Draft {

@@ -5,8 +5,8 @@ use holdfast_authn::release::{MandateUse, Payment};
 use holdfast_decision::State as Core;
 use holdfast_decision::command::{Command, Evidence};
 use holdfast_decision::configuration::Class;
-use holdfast_decision::protection::Change;
-use holdfast_values::{AccountId, MandateId, WithdrawalId};
+use holdfast_decision::protection::{BoundApproval, Change, CredentialUse};
+use holdfast_values::{AccountId, MandateId, Timestamp, WithdrawalId};
 
 use crate::problem::Problem;
 use crate::record;
@@ -15,7 +15,7 @@ use super::{Shared, assertion, evidence};
 
 /// Where the customer's word for a payment lies.
 pub(super) enum Voucher {
-    /// Nowhere: aged or unvouched, or operators' signatures stand for it.
+    /// Nowhere: aged or unvouched, operators' signatures stand for it, or it is not wanted.
     None,
     /// The assertion, sealed.
     Assertion { account: AccountId, sealed: Vec<u8> },
@@ -25,14 +25,19 @@ pub(super) enum Voucher {
 
 impl Voucher {
     /// Where it lies for a released withdrawal.
-    pub(super) fn of(core: &Core, id: WithdrawalId) -> Option<Self> {
+    pub(super) fn of(core: &Core, at: Timestamp, id: WithdrawalId) -> Option<Self> {
         let withdrawal = core.withdrawal(id)?;
         // What no longer counts here would be refused by the signer: it is not sent.
         if withdrawal.decision.class != Class::Bound || withdrawal.approval.is_some() {
             return Some(Self::None);
         }
         let account = core.account_at(withdrawal.request.account)?;
-        if let Some(bound) = &withdrawal.bound {
+        let counts = |bound: &&BoundApproval| {
+            let credential = account.credential(&bound.credential);
+            credential.is_some_and(|known| core.credential_counts(at, known, CredentialUse::Approve))
+        };
+        // Of an approval and a mandate either is enough; the approval's key may have gone since.
+        if let Some(bound) = withdrawal.bound.as_deref().filter(counts) {
             return Some(Self::Assertion { account: account.id.clone(), sealed: bound.sealed.clone() });
         }
         let Some(mandate) = withdrawal.mandate else { return Some(Self::None) };
