@@ -2,7 +2,9 @@
 //! signer nor store nor pinned file, and prints nothing.
 
 use holdfast_authn::encoding;
-use holdfast_authn::webauthn::{Accepted, Assertion, PublicKey, RelyingParty, WebAuthnError, verify_assertion};
+use holdfast_authn::webauthn::{
+    Accepted, Assertion, PublicKey, RelyingParty, WebAuthnError, verify_assertion,
+};
 use holdfast_values::TextDigest;
 
 use crate::json::{self, Json};

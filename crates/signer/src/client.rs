@@ -32,6 +32,8 @@ pub enum ClientError {
         code: String,
         /// Why.
         text: String,
+        /// The one payment that is refused, where the others of the release are not.
+        withdrawal: Option<WithdrawalId>,
     },
 }
 
@@ -143,7 +145,7 @@ impl Client {
 
 fn unexpected(answer: Answer) -> ClientError {
     match answer {
-        Answer::Refused { code, text } => ClientError::Refused { code, text },
+        Answer::Refused { code, text, withdrawal } => ClientError::Refused { code, text, withdrawal },
         _ => ClientError::Malformed,
     }
 }

@@ -76,8 +76,10 @@ pub fn examine(pins: &Pins, release: &[u8], transaction: &[u8]) -> Result<Examin
         check_signatures(pins, text, signed)?;
     }
     let words = payments.iter().zip(&release.payments);
-    let words =
-        words.map(|(text, payment)| approve::examine(pins, text, payment)).collect::<Result<_, _>>()?;
+    let word = |(text, payment): (&WithdrawalText, _)| {
+        approve::examine(pins, text, payment).map_err(|why| why.of(text.withdrawal))
+    };
+    let words = words.map(word).collect::<Result<_, _>>()?;
     Ok(Examined { release, decoded, payments, words, transfer, fees })
 }
 

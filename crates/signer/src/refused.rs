@@ -157,7 +157,9 @@ pub enum Refused {
     )]
     BucketEmpty { bucket: BucketName, available: Amount, needed: Amount },
 
-    #[error("no customer's key approves anything here: pin a section [approval], or ask without assertions")]
+    #[error("{withdrawal}: {why}")]
+    Payment { withdrawal: WithdrawalId, why: Box<Refused> },
+    #[error("no customer's key approves anything here: pin a section [approval], or ask without the word")]
     ApprovalsNotPinned,
     #[error(
         "a payment has the word of its owner once, by an assertion or by a mandate: {withdrawal} has both"
@@ -233,7 +235,7 @@ pub enum Refused {
     #[error("{max} first credentials were taken in 24 hours, as many as are pinned: come again at {again}")]
     EnrolmentsExhausted { max: u32, again: Timestamp },
     #[error(
-        "{account} has, or had, a credential: another one comes by the word of one that counts, or of operators"
+        "{account} has, or had, a credential that came to count, or will: another one comes by the word of one that counts, or of operators"
     )]
     AccountHasCredentials { account: AccountId },
     #[error("this credential id is known as another account's")]
@@ -278,6 +280,26 @@ pub enum Refused {
 }
 
 impl Refused {
+    /// The same about one payment of a release: who asks knows which to ask about in another way, or to leave out.
+    pub(crate) fn of(self, withdrawal: WithdrawalId) -> Self {
+        match self {
+            // A broken store says nothing about a payment.
+            Self::StoreFailed(_) | Self::Payment { .. } => self,
+            why => Self::Payment { withdrawal, why: Box::new(why) },
+        }
+    }
+
+    /// The one payment that is refused, where the others of the release are not.
+    pub const fn withdrawal(&self) -> Option<WithdrawalId> {
+        match self {
+            Self::Payment { withdrawal, .. }
+            | Self::Voided { withdrawal }
+            | Self::IntentExpired { withdrawal, .. }
+            | Self::IntentChanged { withdrawal } => Some(*withdrawal),
+            _ => None,
+        }
+    }
+
     /// The stable code.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -331,6 +353,7 @@ impl Refused {
             Self::ConflictMissing { .. } => "conflict_missing",
             Self::TransferConflictMissing { .. } => "transfer_conflict_missing",
             Self::BucketEmpty { .. } => "bucket_empty",
+            Self::Payment { why, .. } => why.code(),
             Self::ApprovalsNotPinned => "approvals_not_pinned",
             Self::ApprovedTwice { .. } => "approved_twice",
             Self::CredentialUnknown { .. } => "credential_unknown",

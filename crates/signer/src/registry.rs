@@ -64,7 +64,7 @@ pub(crate) fn enrol(
     let own = || enrolment.credential_id.clone();
     let (origin, lineage) = match &enrolment.basis {
         Basis::First => {
-            check_first(approval, records, enrolment, now)?;
+            check_first(pins, approval, records, enrolment, now)?;
             (Origin::First, own())
         }
         Basis::Rotation { text, by } => {
@@ -114,6 +114,7 @@ fn again(pins: &Pins, known: &Credential, enrolment: &Enrolment) -> Result<Enrol
 }
 
 fn check_first(
+    pins: &Pins,
     approval: &Approval,
     records: &Records<'_>,
     enrolment: &Enrolment,
@@ -123,7 +124,10 @@ fn check_first(
     if enrolment.master {
         return Err(Refused::CredentialMaster { account: account.clone() });
     }
-    if records.has_credentials(account)? {
+    // One that was removed before it ever counted has never had a say: whoever slipped it in must not shut its account's
+    // owner out for ever. It still stands in the day's count.
+    let had_a_say = |known: &Credential| known.removed.is_none_or(|at| at >= known.counts_from(pins));
+    if records.credentials(account)?.iter().any(had_a_say) {
         return Err(Refused::AccountHasCredentials { account: account.clone() });
     }
     let (taken, oldest) = records.firsts_since(now.minus(time::DAY))?;

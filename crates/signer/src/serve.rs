@@ -181,7 +181,7 @@ fn converse(mut stream: UnixStream, shared: &Shared) -> io::Result<()> {
 }
 
 fn refused(error: &Refused) -> Answer {
-    Answer::Refused { code: error.code().to_owned(), text: error.to_string() }
+    Answer::Refused { code: error.code().to_owned(), text: error.to_string(), withdrawal: error.withdrawal() }
 }
 
 fn answer(signer: &mut Signer, request: Request) -> Result<Answer, Refused> {

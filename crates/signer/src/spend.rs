@@ -30,6 +30,14 @@ pub(crate) struct Granted {
     pub(crate) repeated: bool,
 }
 
+/// What is to be taken from a bucket.
+struct Need {
+    spec: BucketSpec,
+    sum: Amount,
+    /// Of that, for withdrawals, in their order.
+    by: Vec<(WithdrawalId, Amount)>,
+}
+
 /// Which texts of a release were authorised before, in the order of its payments; and its transfer.
 struct Known {
     payments: Vec<bool>,
@@ -133,15 +141,17 @@ impl Spender<'_> {
         now: Timestamp,
     ) -> Result<Vec<(BucketName, Level)>, Refused> {
         let release = &examined.release;
-        let mut needs: BTreeMap<BucketName, (BucketSpec, Amount)> = BTreeMap::new();
-        let mut need = |bucket: BucketName, spec: BucketSpec, amount: Amount| {
-            let (_, sum) = needs.entry(bucket).or_insert((spec, Amount::ZERO));
-            *sum = sum.saturating_add(amount);
+        let mut needs: BTreeMap<BucketName, Need> = BTreeMap::new();
+        let mut need = |bucket: BucketName, spec: BucketSpec, amount: Amount, by: Option<WithdrawalId>| {
+            let need = needs.entry(bucket).or_insert(Need { spec, sum: Amount::ZERO, by: Vec::new() });
+            need.sum = need.sum.saturating_add(amount);
+            need.by.extend(by.map(|withdrawal| (withdrawal, amount)));
         };
         need(
             BucketName::Fee(release.wallet.clone(), release.network),
             examined.fees.bucket,
             examined.decoded.fee,
+            None,
         );
         let texts = examined.payments.iter().zip(&release.payments).zip(&examined.words).zip(&known.payments);
         for (((text, payment), word), known) in texts {
@@ -156,11 +166,13 @@ impl Spender<'_> {
             let vouchers =
                 acts::vouchers(self.pins, text.withdrawal, &payment.intent, &payment.approvals, now);
             let operators = vouchers.len() >= self.pins.threshold;
-            let owner = approve::vouch(self.pins, records, text, (&payment.intent, word), !operators, now)?;
+            let withdrawal = text.withdrawal;
+            let owner = approve::vouch(self.pins, records, text, (&payment.intent, word), !operators, now)
+                .map_err(|why| why.of(withdrawal))?;
             if operators || owner {
-                need(BucketName::Vouched(symbol, network), asset.vouched, text.amount);
+                need(BucketName::Vouched(symbol, network), asset.vouched, text.amount, Some(withdrawal));
             } else {
-                need(BucketName::Unvouched(symbol, network), asset.unvouched, text.amount);
+                need(BucketName::Unvouched(symbol, network), asset.unvouched, text.amount, Some(withdrawal));
             }
         }
         if let Some(text) = &examined.transfer
@@ -171,13 +183,18 @@ impl Spender<'_> {
             let Some(asset) = self.pins.asset(&symbol, network) else {
                 return Err(Refused::AssetUnpinned { symbol, network });
             };
-            need(BucketName::Vouched(symbol, network), asset.vouched, external.amount);
+            need(BucketName::Vouched(symbol, network), asset.vouched, external.amount, None);
         }
         let mut levels = Vec::with_capacity(needs.len());
-        for (bucket, (spec, needed)) in needs {
+        for (bucket, Need { spec, sum: needed, by }) in needs {
             let level = records.level(&bucket)?.unwrap_or_else(|| Level::full(spec, now)).refilled(spec, now);
             let Some(left) = level.take(needed) else {
-                return Err(Refused::BucketEmpty { bucket, available: level.available(), needed });
+                let available = level.available();
+                let refused = Refused::BucketEmpty { bucket, available, needed };
+                return Err(match first_over(available, &by) {
+                    Some(withdrawal) => refused.of(withdrawal),
+                    None => refused,
+                });
             };
             levels.push((bucket, left));
         }
@@ -243,6 +260,16 @@ impl Spender<'_> {
         };
         release::seal(Kind::Receipt, &receipt.to_bytes(), self.key)
     }
+}
+
+/// The first withdrawal for which a bucket does not suffice after those before it.
+fn first_over(available: Amount, by: &[(WithdrawalId, Amount)]) -> Option<WithdrawalId> {
+    let mut sum = Amount::ZERO;
+    let mut over = by.iter().filter(|(_, amount)| {
+        sum = sum.saturating_add(*amount);
+        sum > available
+    });
+    over.next().map(|(withdrawal, _)| *withdrawal)
 }
 
 /// Which texts were authorised before; refuses voided and changed ones, and new ones past their end.

@@ -87,6 +87,9 @@ pub enum Answer {
         /// Why, for people.
         #[n(1)]
         text: String,
+        /// The one payment that is refused, where the others of the release are not.
+        #[n(2)]
+        withdrawal: Option<WithdrawalId>,
     },
     /// Yes: what to sign.
     #[n(1)]

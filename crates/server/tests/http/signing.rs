@@ -155,6 +155,48 @@ fn a_release_carries_the_owners_assertion_and_the_signer_goes_by_it() {
 }
 
 #[test]
+fn without_its_owners_word_a_withdrawal_is_released_and_the_signer_goes_by_its_unvouched_bucket() {
+    let exchange = exchange();
+    let mut signer = Vouching::new(&exchange);
+    let server = ready(&exchange);
+    let key = SecurityKey::new(Algorithm::Es256);
+    assert_eq!(register(&server, "ac_1", &key, "approve").status, 201);
+    let server = wait(&exchange, server, 73);
+    let mut key = key;
+    // The signer was never told of the key.
+    let id = vouched(&server, &mut key, "large", LARGE);
+    let transaction = payment(0, PAYEE, LARGE * ETH);
+    let ask = |without: &Value| {
+        server.post(
+            "/v1/transactions",
+            &json!({ "signer": "harbor-hot", "wallet": "eth-hot", "network": "ethereum",
+                "transaction": padded(&transaction), "withdrawals": [id], "without_word": without }),
+        )
+    };
+    let answer = ask(&json!([]));
+    let refused = signer.0.authorise(&answer, &transaction).map(drop).unwrap_err();
+    assert_eq!((refused.code(), refused.withdrawal()), ("credential_unknown", Some(id.parse().unwrap())));
+
+    let other = "wd_00000000000000000000000001";
+    for without in [json!([other]), json!([id, other]), json!(["nonsense"])] {
+        let answer = ask(&without);
+        assert_eq!(answer.status, 422, "{without}: {}", answer.body);
+    }
+    assert_eq!(ask(&json!([other])).code(), "withdrawal_not_named");
+
+    let answer = ask(&json!([id]));
+    assert_eq!(answer.body["status"], "released", "{}", answer.body);
+    let public = holdfast(&["release-key", "--data", exchange.data().to_str().unwrap()]);
+    let public = holdfast_authn::parse_operator_key(public.trim()).unwrap();
+    let (payload, _) = open(Kind::Release, &release(&answer), &[public]).unwrap();
+    let said = Release::parse(&payload).unwrap();
+    assert_eq!((&said.payments[0].assertion, &said.payments[0].mandate), (&None, &None));
+    let refused = signer.0.authorise(&answer, &transaction).map(drop).unwrap_err();
+    assert!(refused.to_string().contains("unvouched ETH on ethereum holds"), "{refused}");
+    assert_eq!(refused.withdrawal(), Some(id.parse().unwrap()));
+}
+
+#[test]
 fn a_mandate_and_the_programs_own_request_reach_the_signer() {
     let exchange = exchange();
     let mut signer = Vouching::new(&exchange);

@@ -55,7 +55,9 @@ fn check(takes: &Takes, given: &Given) -> Result<Report, Failure> {
         ("refused", number(refused)),
         (
             "assertions",
-            Value::List(checked.iter().enumerate().map(|(place, one)| Value::Map(line(place, one))).collect()),
+            Value::List(
+                checked.iter().enumerate().map(|(place, one)| Value::Map(line(place, one))).collect(),
+            ),
         ),
     ];
     if refused == 0 { Ok(report) } else { Err(Failure::Told(report)) }

@@ -119,12 +119,6 @@ impl Records<'_> {
         )
     }
 
-    pub(crate) fn has_credentials(&self, account: &AccountId) -> Sql<bool> {
-        self.one("select exists (select 1 from credentials where account = ?1)", [account.as_str()], |row| {
-            row.get(0)
-        })
-    }
-
     /// How many first credentials were seen after `since`, and when the oldest of them was.
     pub(crate) fn firsts_since(&self, since: Timestamp) -> Sql<(u64, Option<Timestamp>)> {
         self.one(

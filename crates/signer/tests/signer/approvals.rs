@@ -1,8 +1,8 @@
 //! Payments that their owners' keys approve: over exactly their text, by a key that counts, within its cap.
 
-use holdfast_authn::release::{Basis, BoundAssertion};
+use holdfast_authn::release::{Basis, BoundAssertion, Release};
 use holdfast_signer::Signer;
-use holdfast_values::time;
+use holdfast_values::{WithdrawalText, time};
 
 use crate::enrolments::without_approvals;
 use crate::exchange::{BTC, CUSTOMER, Exchange, OTHER, UNVOUCHED};
@@ -274,4 +274,63 @@ fn payments_may_leave_in_another_order_than_they_were_approved_in_for_a_week() {
     assert_eq!(exchange.pay_by(&mut signer, &key, 5_000), Err("counter_back"));
     key.counter.set(Some(101));
     assert_eq!(exchange.pay_by(&mut signer, &key, 5_000), Ok(()));
+}
+
+/// A transaction that pays `sats` by the word of a key, between two that nobody speaks for.
+fn between(exchange: &Exchange, sats: u64) -> ([WithdrawalText; 3], Vec<u8>, Release) {
+    let intents =
+        [exchange.intent(OTHER, 5_000), exchange.intent(CUSTOMER, sats), exchange.intent(OTHER, 6_000)];
+    let psbt = exchange.psbt(&[(OTHER, 5_000), (CUSTOMER, sats), (OTHER, 6_000)]);
+    let release = exchange.release(&psbt, &intents);
+    (intents, psbt, release)
+}
+
+#[test]
+fn a_word_that_does_not_count_is_named_and_without_it_the_payment_is_unvouched() {
+    let exchange = Exchange::new();
+    let mut signer = exchange.signer();
+    let key = Key::passkey(1);
+    exchange.enrol(&mut signer, "ac_1", &key, Basis::First).unwrap();
+    let (intents, psbt, mut release) = between(&exchange, BTC / 2);
+    release.payments[1].assertion = Some(key.assert(&intents[1].to_string()));
+    let refused = exchange.ask(&mut signer, &release, &psbt).unwrap_err();
+    assert_eq!((refused.code(), refused.withdrawal()), ("credential_too_young", Some(intents[1].withdrawal)));
+    assert!(refused.to_string().starts_with(&format!("{}: the credential of ac_1", intents[1].withdrawal)));
+    assert_eq!(left(&mut signer, "unvouched BTC on bitcoin"), UNVOUCHED, "nothing was spent");
+    release.payments[1].assertion = None;
+    exchange.ask(&mut signer, &release, &psbt).unwrap();
+    assert_eq!(left(&mut signer, "unvouched BTC on bitcoin"), UNVOUCHED - BTC / 2 - 11_000);
+}
+
+#[test]
+fn a_cap_that_is_used_up_and_a_broken_assertion_name_the_payment() {
+    let exchange = Exchange::new();
+    let mut signer = exchange.signer();
+    let key = Key::passkey(1);
+    exchange.aged(&mut signer, &key);
+    exchange.pay_by(&mut signer, &key, CAP).unwrap();
+    let (intents, psbt, mut release) = between(&exchange, 7_000);
+    let named = Some(intents[1].withdrawal);
+    for (word, code) in [
+        (key.assert(&intents[1].to_string()), "credential_cap"),
+        (key.assert(&intents[0].to_string()), "assertion_invalid"),
+        (Key::passkey(2).assert(&intents[1].to_string()), "credential_unknown"),
+    ] {
+        release.payments[1].assertion = Some(word);
+        let refused = exchange.ask(&mut signer, &release, &psbt).unwrap_err();
+        assert_eq!((refused.code(), refused.withdrawal()), (code, named));
+    }
+}
+
+#[test]
+fn a_bucket_that_is_empty_names_the_first_payment_that_it_does_not_hold() {
+    let exchange = Exchange::new();
+    let mut signer = exchange.signer();
+    let (intents, psbt, release) = between(&exchange, UNVOUCHED);
+    let refused = exchange.ask(&mut signer, &release, &psbt).unwrap_err();
+    assert_eq!((refused.code(), refused.withdrawal()), ("bucket_empty", Some(intents[1].withdrawal)));
+    // What is about the whole transaction names none.
+    let (_, other, _) = between(&exchange, 7_000);
+    let refused = exchange.ask(&mut signer, &release, &other).unwrap_err();
+    assert_eq!((refused.code(), refused.withdrawal()), ("digest_differs", None));
 }

@@ -61,7 +61,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Known {
     counts_from: Timestamp,
     lineage: u8,
-    removed: bool,
+    removed: Option<Timestamp>,
 }
 
 #[derive(Default)]
@@ -77,12 +77,12 @@ struct Model {
 
 impl Model {
     fn counts(&self, key: u8, now: Timestamp) -> bool {
-        self.keys.get(&key).is_some_and(|known| !known.removed && known.counts_from <= now)
+        self.keys.get(&key).is_some_and(|known| known.removed.is_none() && known.counts_from <= now)
     }
 
     fn enrolled(&mut self, key: u8, counts_from: Timestamp, lineage: u8) {
         assert!(!self.removed.contains(&key), "it was removed");
-        self.keys.entry(key).or_insert(Known { counts_from, lineage, removed: false });
+        self.keys.entry(key).or_insert(Known { counts_from, lineage, removed: None });
     }
 
     fn vouch(&mut self, key: u8, now: Timestamp, sats: u64) {
@@ -120,7 +120,8 @@ fn run(steps: &[Step]) {
         match step.clone() {
             Step::First(new) => {
                 if enrol(open, new, Basis::First).is_some() {
-                    assert!(model.keys.is_empty(), "the account's first");
+                    let gone = |known: &Known| known.removed.is_some_and(|at| at < known.counts_from);
+                    assert!(model.keys.values().all(gone), "the first that may come to count");
                     model.firsts.push(now);
                     let today = model.firsts.iter().filter(|at| now.since(**at) < time::DAY).count();
                     assert!(today <= usize::try_from(FIRSTS).unwrap());
@@ -146,7 +147,7 @@ fn run(steps: &[Step]) {
                 open.remove(&exchange.seal_removal("ac_1", key(gone))).unwrap();
                 model.removed.push(gone);
                 if let Some(known) = model.keys.get_mut(&gone) {
-                    known.removed = true;
+                    known.removed.get_or_insert(now);
                 }
             }
             Step::Pay { by, sats } => {

@@ -57,17 +57,61 @@ fn the_same_enrolment_again_is_answered_the_same_and_does_not_age_anew() {
 }
 
 #[test]
-fn an_account_that_ever_had_a_credential_gets_no_other_first_one() {
+fn an_account_that_ever_had_a_credential_that_counted_gets_no_other_first_one() {
     let exchange = Exchange::new();
     let mut signer = exchange.signer();
     let key = Key::passkey(1);
     exchange.enrol(&mut signer, "ac_1", &key, Basis::First).unwrap();
     let other = Key::passkey(2);
     let enrol = |signer: &mut Signer| code(exchange.enrol(signer, "ac_1", &other, Basis::First)).map(drop);
-    assert_eq!(enrol(&mut signer), Err("account_has_credentials"));
+    assert_eq!(enrol(&mut signer), Err("account_has_credentials"), "it will count");
+    exchange.wait(72 * time::HOUR);
     signer.remove(&exchange.seal_removal("ac_1", &key)).unwrap();
     exchange.wait(365 * time::DAY);
     assert_eq!(enrol(&mut signer), Err("account_has_credentials"), "nor once it is removed");
+}
+
+#[test]
+fn a_first_credential_that_was_removed_before_it_ever_counted_keeps_nobody_out() {
+    let exchange = Exchange::new();
+    let mut signer = exchange.signer();
+    let (stranger, owner) = (Key::passkey(1), Key::passkey(2));
+    exchange.enrol(&mut signer, "ac_1", &stranger, Basis::First).unwrap();
+    exchange.wait(72 * time::HOUR - 1);
+    signer.remove(&exchange.seal_removal("ac_1", &stranger)).unwrap();
+    drop(signer);
+    let mut signer = exchange.signer();
+    exchange.wait(time::DAY);
+    let enrolled = exchange.enrol(&mut signer, "ac_1", &owner, Basis::First).unwrap();
+    // It ages from now on: the time of the one before it is not its own.
+    assert_eq!(enrolled.counts_from, exchange.now().plus(72 * time::HOUR));
+    assert_eq!(exchange.pay_by(&mut signer, &owner, BTC), Err("credential_too_young"));
+    assert_eq!(
+        code(exchange.enrol(&mut signer, "ac_1", &stranger, Basis::First)),
+        Err("credential_removed"),
+        "what was removed never comes back"
+    );
+    assert_eq!(
+        code(exchange.enrol(&mut signer, "ac_1", &Key::passkey(3), Basis::First)),
+        Err("account_has_credentials")
+    );
+    exchange.wait(72 * time::HOUR);
+    assert_eq!(exchange.pay_by(&mut signer, &owner, 3 * BTC), Ok(()));
+    assert_eq!(exchange.pay_by(&mut signer, &stranger, BTC), Err("credential_removed"));
+}
+
+#[test]
+fn first_credentials_in_place_of_removed_ones_stand_in_the_days_count() {
+    let exchange = Exchange::new();
+    let mut signer = exchange.signer();
+    let most = u8::try_from(FIRSTS).unwrap();
+    for number in 1..=most {
+        let key = Key::passkey(number);
+        exchange.enrol(&mut signer, "ac_1", &key, Basis::First).unwrap();
+        signer.remove(&exchange.seal_removal("ac_1", &key)).unwrap();
+    }
+    let one_more = exchange.enrol(&mut signer, "ac_1", &Key::passkey(most + 1), Basis::First);
+    assert_eq!(code(one_more), Err("enrolments_exhausted"));
 }
 
 #[test]

@@ -129,7 +129,7 @@ fn a_mandate_needs_its_owners_assertion_by_a_key_that_counts() {
     let theirs = MandateUse { assertion: young.assert(&good.text), ..good.clone() };
     assert_eq!(exchange.pay_under(&mut signer, &theirs, 5_000), Err("credential_unknown"));
     exchange.pay_under(&mut signer, &good, 5_000).unwrap();
-    // It ends with its key.
+    // Nobody tells a signer that a mandate was taken back. It ends with its key.
     signer.remove(&exchange.seal_removal("ac_1", &key)).unwrap();
     let next = MandateUse { request: api_key.request(&exchange.parameters(5_000)), ..good };
     assert_eq!(exchange.pay_under(&mut signer, &next, 5_000), Err("credential_removed"));
@@ -253,4 +253,46 @@ fn mandates_of_one_key_are_told_apart() {
         };
         exchange.pay_under(&mut signer, &used, HALF).unwrap();
     }
+}
+
+#[test]
+fn what_a_mandate_does_not_permit_is_named() {
+    let (exchange, mut signer, key, api_key) = bot();
+    let up_to = |number: u128, sats: u128| {
+        let most = Amount::from_base_units(sats);
+        MandateText { amount_max: most, day_max: most, ..exchange.mandate(number, &api_key) }
+    };
+    let enough = up_to(1, 5_000);
+    let first = exchange.mandate_use(&enough, &key, &api_key, 5_000);
+    exchange.pay_under(&mut signer, &first, 5_000).unwrap();
+    for (mandate, code) in [(&enough, "mandate_day"), (&up_to(2, 4_000), "mandate_amount")] {
+        let (intent, psbt, mut release) = exchange.payment(5_000);
+        release.payments[0].mandate = Some(exchange.mandate_use(mandate, &key, &api_key, 5_000));
+        let refused = exchange.ask(&mut signer, &release, &psbt).unwrap_err();
+        assert_eq!((refused.code(), refused.withdrawal()), (code, Some(intent.withdrawal)));
+    }
+}
+
+#[test]
+fn a_mandate_that_holdfast_took_back_ends_here_with_its_time_or_with_its_key() {
+    let (exchange, mut signer, key, api_key) = bot();
+    let good = exchange.mandate_use(&exchange.mandate(1, &api_key), &key, &api_key, 5_000);
+    let pay = |signer: &mut Signer| {
+        let request = api_key.request(&exchange.parameters(5_000));
+        exchange.pay_under(signer, &MandateUse { request, ..good.clone() }, 5_000)
+    };
+    // Of a revocation no document tells: a release that Holdfast's host still makes is good.
+    exchange.wait(29 * time::DAY);
+    assert_eq!(pay(&mut signer), Ok(()));
+    exchange.wait(time::DAY + time::SECOND);
+    assert_eq!(pay(&mut signer), Err("mandate_not_now"));
+    exchange.wait(time::DAY);
+    let good = exchange.mandate_use(&exchange.mandate(2, &api_key), &key, &api_key, 5_000);
+    assert_eq!(exchange.pay_under(&mut signer, &good, 5_000), Ok(()));
+    signer.remove(&exchange.seal_removal("ac_1", &key)).unwrap();
+    let request = api_key.request(&exchange.parameters(5_000));
+    assert_eq!(
+        exchange.pay_under(&mut signer, &MandateUse { request, ..good }, 5_000),
+        Err("credential_removed")
+    );
 }

@@ -139,7 +139,7 @@ fn killed_at_any_moment_every_withdrawal_is_charged_once_and_answers_never_chang
                     answers.push(answer.receipt);
                     next += 1;
                 }
-                Err(ClientError::Refused { code, text }) => panic!("{code}: {text}"),
+                Err(ClientError::Refused { code, text, .. }) => panic!("{code}: {text}"),
                 Err(_) => break,
             }
         }

@@ -78,7 +78,7 @@ fn killed_at_any_moment_every_key_that_was_answered_is_known_as_it_was_answered(
                         answers.insert(next, enrolled);
                         next += 1;
                     }
-                    Err(ClientError::Refused { code, text }) => panic!("{code}: {text}"),
+                    Err(ClientError::Refused { code, text, .. }) => panic!("{code}: {text}"),
                     Err(_) => break,
                 }
             }

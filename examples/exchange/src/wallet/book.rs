@@ -46,6 +46,9 @@ pub(crate) struct Payment {
     pub(crate) amount: u128,
     /// Absent for the network's coin.
     pub(crate) contract: Option<String>,
+    /// The signer did not take its owner's word: it is asked for without.
+    #[serde(default)]
+    pub(crate) without_word: bool,
 }
 
 /// One coin that a transaction spends.

@@ -252,7 +252,13 @@ mod tests {
     }
 
     fn payment(amount: u128) -> Payment {
-        Payment { withdrawal: Some("wd".to_owned()), address: TO.to_owned(), amount, contract: None }
+        Payment {
+            withdrawal: Some("wd".to_owned()),
+            address: TO.to_owned(),
+            amount,
+            contract: None,
+            without_word: false,
+        }
     }
 
     fn plan(coins: &[Coin], payments: &[Payment], rate: u64) -> Result<Plan, BuildError> {

@@ -156,7 +156,7 @@ impl Courier {
             _ => signer.enrol(&bytes).map(drop),
         };
         match answer {
-            Err(ClientError::Refused { code, text }) => {
+            Err(ClientError::Refused { code, text, .. }) => {
                 let later = LATER.contains(&code.as_str());
                 tracing::warn!(account = document.account, code, later, "the signer refuses a key: {text}");
                 Ok(if later { Fate::Later } else { Fate::Through })

@@ -480,6 +480,7 @@ impl Flow {
                 address: external.destination.address().to_owned(),
                 amount: external.amount.base_units(),
                 contract: asset.contract.clone(),
+                without_word: false,
             });
         }
         let (transfer, fee_max) = (Some(order.transfer.clone()), Some(text.fee_max));
@@ -562,6 +563,7 @@ fn payment(wallet: &Wallet, row: &Approved) -> Result<Payment, String> {
         address: address.address().to_owned(),
         amount: amount.base_units(),
         contract: asset.contract.clone(),
+        without_word: false,
     })
 }
 

@@ -16,8 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub(crate) enum Answer {
     /// The final transaction and the signer's receipt.
     Signed { transaction: Vec<u8>, receipt: Vec<u8> },
-    /// No: the signer's or the keys' code, and why.
-    Refused { code: String, text: String },
+    /// No: the signer's or the keys' code, and why; and the one withdrawal without which, or without whose owner's word,
+    /// it may be yes.
+    Refused { code: String, text: String, withdrawal: Option<String> },
     /// Nobody knows: the signer was not reached. Asking again is safe.
     Unknown { text: String },
 }
@@ -64,7 +65,11 @@ pub(crate) fn ask(socket: &Path, release: &[u8], transaction: &[u8]) -> io::Resu
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     match kind {
         [0] => Ok(Answer::Signed { transaction: next()?, receipt: next()? }),
-        [1] => Ok(Answer::Refused { code: text(next()?), text: text(next()?) }),
+        [1] => Ok(Answer::Refused {
+            code: text(next()?),
+            text: text(next()?),
+            withdrawal: Some(text(next()?)).filter(|withdrawal| !withdrawal.is_empty()),
+        }),
         [2] => Ok(Answer::Unknown { text: text(next()?) }),
         _ => Err(io::ErrorKind::InvalidData.into()),
     }
@@ -78,10 +83,11 @@ pub(crate) fn answer(to: &mut impl Write, answer: &Answer) -> io::Result<()> {
             write(to, transaction)?;
             write(to, receipt)?;
         }
-        Answer::Refused { code, text } => {
+        Answer::Refused { code, text, withdrawal } => {
             to.write_all(&[1])?;
             write(to, code.as_bytes())?;
             write(to, text.as_bytes())?;
+            write(to, withdrawal.as_deref().unwrap_or_default().as_bytes())?;
         }
         Answer::Unknown { text } => {
             to.write_all(&[2])?;

@@ -153,6 +153,12 @@ impl Holdfast {
         let bytes = unhex(&attempt.unsigned).unwrap_or_default();
         let withdrawals: Vec<&str> =
             attempt.payments.iter().filter_map(|payment| payment.withdrawal.as_deref()).collect();
+        let without_word: Vec<&str> = attempt
+            .payments
+            .iter()
+            .filter(|payment| payment.without_word)
+            .filter_map(|payment| payment.withdrawal.as_deref())
+            .collect();
         let transfer = attempt
             .transfer
             .as_ref()
@@ -160,6 +166,7 @@ impl Holdfast {
         let body = json!({
             "signer": signer, "wallet": wallet, "network": network, "transaction": to_base64(&bytes),
             "withdrawals": if transfer.is_some() { Vec::new() } else { withdrawals }, "transfer": transfer,
+            "without_word": without_word,
         });
         let reply: Reply = self.call("POST", "/v1/transactions", Some(body.to_string()))?;
         match (reply.status.as_str(), reply.release) {

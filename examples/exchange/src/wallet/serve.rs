@@ -68,9 +68,10 @@ fn decide(config: &Keys, secret: &Secret, release: &[u8], transaction: &[u8]) ->
         Client::connect(&config.signer_socket).and_then(|mut signer| signer.authorise(release, transaction));
     let authorised = match authorised {
         Ok(authorised) => authorised,
-        Err(ClientError::Refused { code, text }) => {
+        Err(ClientError::Refused { code, text, withdrawal }) => {
             tracing::warn!(code, text, "the signer refuses");
-            return Answer::Refused { code, text };
+            let withdrawal = withdrawal.map(|withdrawal| withdrawal.to_string());
+            return Answer::Refused { code, text, withdrawal };
         }
         Err(error) => {
             tracing::warn!(%error, "the signer does not answer");
@@ -80,7 +81,7 @@ fn decide(config: &Keys, secret: &Secret, release: &[u8], transaction: &[u8]) ->
     let sighashes = &authorised.sighashes;
     let Some(wallet) = config.wallet(sighashes.wallet(), sighashes.network()) else {
         let text = format!("no keys for {} on {} here", sighashes.wallet(), sighashes.network());
-        return Answer::Refused { code: "wallet_unknown".to_owned(), text };
+        return Answer::Refused { code: "wallet_unknown".to_owned(), text, withdrawal: None };
     };
     match sign(secret, wallet, sighashes, transaction) {
         Ok(signed) => {
@@ -88,6 +89,8 @@ fn decide(config: &Keys, secret: &Secret, release: &[u8], transaction: &[u8]) ->
             tracing::info!(wallet = %wallet.name, network = %wallet.network, digest, again = authorised.repeated, "signed");
             Answer::Signed { transaction: signed, receipt: authorised.receipt }
         }
-        Err(error) => Answer::Refused { code: "not_signed".to_owned(), text: error.to_string() },
+        Err(error) => {
+            Answer::Refused { code: "not_signed".to_owned(), text: error.to_string(), withdrawal: None }
+        }
     }
 }

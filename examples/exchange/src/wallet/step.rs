@@ -22,6 +22,8 @@ const WAIT_LEAST: Duration = Duration::from_secs(1);
 const WAIT_MOST: Duration = Duration::from_secs(30);
 /// Steps at a time; more than there are.
 const STEPS_MAX: usize = 8;
+/// What a signer says of a payment whatever its owner's word is worth.
+const OF_THE_PAYMENT: [&str; 4] = ["bucket_empty", "voided", "intent_expired", "intent_changed"];
 
 /// How a step ended.
 enum Went {
@@ -236,19 +238,60 @@ impl Flow {
                     last.stage = Stage::Signed;
                 })
             }
-            Ok(Answer::Refused { code, text }) => {
+            Ok(Answer::Refused { code, text, withdrawal }) => {
                 let why = format!("the signer refuses: {code}: {text}");
                 if slot.attempts.iter().any(|attempt| attempt.stage == Stage::Sent) {
                     // A replacement that may not be: what was sent before stands.
                     self.say(&format!("replacement for slot {}", slot.id), &why);
                     return self.give_up_last(slot);
                 }
-                self.change_last(slot.id, |last| last.stage = Stage::Proposed)?;
-                Ok(Went::Vain(why))
+                match withdrawal {
+                    Some(withdrawal) => self.one_refused(slot, last, &withdrawal, &code, why),
+                    None => {
+                        self.change_last(slot.id, |last| last.stage = Stage::Proposed)?;
+                        Ok(Went::Vain(why))
+                    }
+                }
             }
             Ok(Answer::Unknown { text }) => Ok(Went::Vain(format!("the signer: {text}"))),
             Err(error) => Ok(Went::Vain(format!("the keys do not answer: {error}"))),
         }
+    }
+
+    /// The signer would sign for all but one withdrawal: that is asked for without its owner's word, once, and then left
+    /// out for now, so that the others do not wait for it.
+    fn one_refused(
+        &mut self,
+        slot: &Slot,
+        last: &Attempt,
+        withdrawal: &str,
+        code: &str,
+        why: String,
+    ) -> Result<Went, FlowError> {
+        let is_it = |payment: &Payment| payment.withdrawal.as_deref() == Some(withdrawal);
+        let about_a_word = !OF_THE_PAYMENT.contains(&code);
+        let asked_before = last.payments.iter().any(|payment| is_it(payment) && payment.without_word);
+        if about_a_word && !asked_before && last.payments.iter().any(is_it) {
+            tracing::warn!(slot = slot.id, withdrawal, why, "asked again without its owner's word");
+            return self.change_last(slot.id, |last| {
+                last.stage = Stage::Proposed;
+                last.payments.iter_mut().filter(|p| is_it(p)).for_each(|p| p.without_word = true);
+            });
+        }
+        let left: Vec<Payment> = last.payments.iter().filter(|payment| !is_it(payment)).cloned().collect();
+        if left.is_empty() || left.len() == last.payments.len() {
+            // It waits alone; its owner's word may count next time.
+            self.change_last(slot.id, |last| {
+                last.stage = Stage::Proposed;
+                last.payments.iter_mut().for_each(|payment| payment.without_word = false);
+            })?;
+            return Ok(Went::Vain(why));
+        }
+        tracing::warn!(slot = slot.id, withdrawal, why, "left out");
+        self.rest(withdrawal, WAIT_LEAST.saturating_mul(5), WAIT_MOST.saturating_mul(2));
+        // Written down before it was asked, and not yet in what is held here.
+        let last = Attempt { asked: true, ..last.clone() };
+        self.without(slot, &last, &left)
     }
 
     /// Hands Holdfast the receipt, then sends.

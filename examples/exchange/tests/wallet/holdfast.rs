@@ -9,7 +9,9 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use holdfast_authn::encoding::{base64, to_base64};
-use holdfast_authn::release::{Kind, Payment, Receipt, Release, SignedAct, SigningKey, open, seal};
+use holdfast_authn::release::{
+    BoundAssertion, Kind, Payment, Receipt, Release, SignedAct, SigningKey, open, seal,
+};
 use holdfast_transactions::{PaidAsset, Wallet, decode};
 use holdfast_values::texts::{Nonce, Seconds};
 use holdfast_values::{
@@ -25,6 +27,10 @@ pub(crate) struct Fake {
     intents: BTreeMap<String, (String, String, WithdrawalText, &'static str)>,
     /// To be left out.
     pub(crate) drop: BTreeSet<String>,
+    /// Whose releases carry an owner's word, which is none that a signer takes.
+    pub(crate) worded: BTreeSet<String>,
+    /// What was asked for without it, release by release.
+    pub(crate) without: Vec<Vec<String>>,
     /// It takes no receipts.
     pub(crate) receipts_down: bool,
     /// It answers nothing about transactions.
@@ -50,6 +56,8 @@ impl Fake {
             receipt_key: [0; 32],
             intents: BTreeMap::new(),
             drop: BTreeSet::new(),
+            worded: BTreeSet::new(),
+            without: Vec::new(),
             receipts_down: false,
             down: false,
             receipts: Vec::new(),
@@ -149,6 +157,16 @@ impl Fake {
             self.intents.get_mut(id).unwrap().3 = "released";
         }
         self.sequence += 1;
+        let without: Vec<String> = serde_json::from_value(body["without_word"].clone()).unwrap();
+        let word = |id: &String| {
+            let is_sent = self.worded.contains(id) && !without.contains(id);
+            is_sent.then(|| BoundAssertion {
+                credential_id: vec![1; 16],
+                client_data_json: b"{}".to_vec(),
+                authenticator_data: vec![0; 37],
+                signature: vec![2; 64],
+            })
+        };
         let release = Release {
             id: ReleaseId(u128::from(self.sequence)),
             exchange: "harbor.example".parse().unwrap(),
@@ -169,7 +187,7 @@ impl Fake {
                 .map(|id| Payment {
                     intent: self.intents[id].2.to_string(),
                     approvals: vec![],
-                    assertion: None,
+                    assertion: word(id),
                     mandate: None,
                 })
                 .collect(),
@@ -177,6 +195,7 @@ impl Fake {
             epochs: vec![],
         };
         self.released.push((decoded.digest, ids));
+        self.without.push(without);
         let sealed = to_base64(&seal(Kind::Release, &release.to_bytes(), &self.key));
         (
             StatusCode::OK,

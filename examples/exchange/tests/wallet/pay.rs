@@ -200,6 +200,48 @@ fn what_the_signer_refuses_waits() {
 }
 
 #[test]
+fn what_the_signer_refuses_for_its_owners_word_is_asked_for_without_once() {
+    let stand = Stand::ready();
+    let ids = [0, 1, 2].map(|number| stand.approve_btc(&receiver(number), 3_000_000));
+    // This signer pins no customers' keys: it takes nobody's word.
+    stand.fake.lock().unwrap().worded = BTreeSet::from([ids[0].clone(), ids[2].clone()]);
+    let _keys = stand.keys();
+    let _run = stand.run(&[]);
+    wait("all are sent", || stand.stages() == ["sent"]);
+    stand.mine("bitcoin", 1);
+    let paid = [0, 1, 2].map(|number| stand.paid("bitcoin", &receiver(number)));
+    assert_eq!(paid, [(3_000_000, 1); 3]);
+    let fake = stand.fake.lock().unwrap();
+    let digests: BTreeSet<_> = fake.released.iter().map(|(digest, _)| digest).collect();
+    assert_eq!(digests.len(), 1, "the same bytes throughout");
+    let [first, _, third] = ids;
+    assert_eq!(fake.without, [vec![], vec![first.clone()], vec![first, third]]);
+}
+
+#[test]
+fn what_the_signer_has_no_bucket_for_is_left_out_and_the_others_are_paid() {
+    let stand = Stand::ready();
+    stand.control(
+        "bitcoin",
+        "fund",
+        json!({ "to": [{ "address": stand.receive[0], "amount": (5 * BTC).to_string() }] }),
+    );
+    stand.approve_btc(&receiver(0), 3_000_000);
+    // More than the bucket of 2 BTC, with the owner's word and without.
+    let large = stand.approve_btc(&receiver(1), 3 * BTC);
+    stand.approve_btc(&receiver(2), 4_000_000);
+    stand.fake.lock().unwrap().worded = BTreeSet::from([large.clone()]);
+    let _keys = stand.keys();
+    let _run = stand.run(&[]);
+    wait("the others are sent", || stand.stages() == ["released", "sent"]);
+    stand.mine("bitcoin", 1);
+    let paid = [0, 1, 2].map(|number| stand.paid("bitcoin", &receiver(number)).0);
+    assert_eq!(paid, [3_000_000, 0, 4_000_000]);
+    let fake = stand.fake.lock().unwrap();
+    assert_eq!(fake.without, [vec![], vec![large], vec![]], "with it, without it, and without the payment");
+}
+
+#[test]
 fn a_silent_holdfast_and_an_empty_wallet_make_it_wait() {
     let mut stand = Stand::new();
     stand.start_signer();
