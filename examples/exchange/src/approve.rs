@@ -210,7 +210,7 @@ async fn ask(State(site): State<Arc<Site>>, Json(body): Json<AskBody>) -> Result
                     site.tickets.close(&body.ticket);
                     return Ok(Json(json!({ "message": "It needed no approval." })));
                 }
-                Answer::Refused(Problem { approval: Some(approval), .. }) => Answer::Done(approval),
+                Answer::Refused(Problem { approval: Some(approval), .. }) => Answer::Done(*approval),
                 answer => answer,
             }
         }
@@ -300,7 +300,7 @@ async fn register(
     match site.exchange.holdfast.protection("POST", path.clone(), Some(made.clone())).await {
         Answer::Refused(Problem { approval: Some(approval), .. }) => {
             site.tickets.change(&body.ticket, Wanted::Change { path, body: made });
-            Ok(Json(approval))
+            Ok(Json(*approval))
         }
         answer => {
             let known = settled(answer)?;

@@ -43,7 +43,7 @@ pub(crate) struct Problem {
     pub(crate) detail: Option<String>,
     /// What must be approved first, if that is why.
     #[serde(default)]
-    pub(crate) approval: Option<Value>,
+    pub(crate) approval: Option<Box<Value>>,
 }
 
 /// Where a withdrawal stands.
