@@ -1,5 +1,5 @@
-//! A customer's own word for a payment: what of it can be checked without store and clock ([`examine`]), and whether it
-//! vouches now ([`vouch`]). Evidence that is wrong refuses the release: it never counts as none.
+//! A customer's own word for a payment: what of it can be checked without store and clock (`examine`), and whether it
+//! vouches now (`vouch`). Evidence that is wrong refuses the release: it never counts as none.
 
 use holdfast_authn::dialect::{self, Dialect, Verified};
 use holdfast_authn::release::{BoundAssertion, MandateUse, Payment, SignedHttpRequest};

@@ -541,7 +541,8 @@ fn answer(
 pub(crate) fn frames() -> Vec<Seed> {
     let halt = with(OPERATOR, &[("approve_withdrawal", "halt"), ("text=TEXT", "-")]);
     let authorise = Request::Authorise { release: vec![0xd2, 0x84], transaction: b"psbt\xff".to_vec() };
-    let refused = Answer::Refused { code: "signer_halted".to_owned(), text: "halted".to_owned(), withdrawal: None };
+    let refused =
+        Answer::Refused { code: "signer_halted".to_owned(), text: "halted".to_owned(), withdrawal: None };
     let short = [frame(&Request::Status), frame(&Request::Halt), frame(&Request::Spends)].concat();
     let authorised = answer(|e| {
         e.array(2)?.u8(1)?.array(1)?.array(6)?.str("btc-hot")?.encode(Network::Bitcoin)?.bytes(&[7; 32])?;

@@ -286,14 +286,17 @@ fn a_chain_moves_a_withdrawal_along_and_an_unknown_spend_halts_its_wallet_once()
 
     let paid = server.get(&format!("/v1/withdrawals/{id}?")).body;
     assert!(paid["paid_at"].is_string() && paid["transactions"].as_array().unwrap().len() == 1, "{paid}");
-    let listed = server.get(&format!("/v1/transactions?withdrawal={id}&standing=final")).body;
+    let sequence = server.get("/health").body["sequence"].as_u64().unwrap();
+    let listed = format!("/v1/transactions?withdrawal={id}&standing=final&min-sequence={sequence}");
+    let listed = server.get(&listed).body;
     assert_eq!(listed["items"][0]["digest"], paid["transactions"][0], "{listed}");
 
     assert_eq!(effect(observe(&server, 2, 1, OTHER, ETH, "pending", 0)), "unknown_spend");
     assert_eq!(effect(observe(&server, 2, 1, OTHER, ETH, "included", 1)), "nothing", "it alarms once");
     let halts = server.get("/v1/halts");
     assert!(halts.body["halts"].to_string().contains("wallet:eth-hot"), "{}", halts.body);
-    let alarms = server.get("/v1/chain/alarms?min-sequence=1").body;
+    let sequence = server.get("/health").body["sequence"].as_u64().unwrap();
+    let alarms = server.get(&format!("/v1/chain/alarms?min-sequence={sequence}")).body;
     assert_eq!(alarms["items"].as_array().unwrap().len(), 1, "{alarms}");
 }
 
