@@ -1,6 +1,6 @@
 //! OKX's dialect: base64 of HMAC-SHA256 over timestamp, method, path with query, and body; beside it a passphrase.
 //!
-//! Everything that matters is signed, one thing behind the other: [`common::read_fields`] says why they can be cut apart
+//! Everything that matters is signed, one thing behind the other: `common::read_fields` says why they can be cut apart
 //! in one way only.
 
 use holdfast_values::Network;
