@@ -1,19 +1,10 @@
-//! Cases: readable tables beside a pack that say what must come out of it, and the facts of an ordinary withdrawal that
-//! they start from.
+//! What cases and explanations are written in: facts as `path=value`, outcomes, and the facts of an ordinary withdrawal
+//! that they start from.
 
 use core::fmt;
-use std::path::Path;
 
 use holdfast_policy::outcome::Span;
 use holdfast_policy::{Action, Degree, FACTS, Fact, FactType, Factor, Facts, Findings, Program, Value};
-
-use crate::load::read_limited;
-use crate::problem::{PackError, Problem};
-
-/// The name of the file beside the pack.
-pub const CASES_FILE: &str = "cases.txt";
-/// The most cases of a pack.
-pub const CASES_MAX: usize = 10_000;
 
 /// The facts of an ordinary withdrawal: 300 USD in bitcoin, by session, from an account of a year to an address it has
 /// paid for a month. What a case or `holdfast policy explain` does not say is as here.
@@ -150,11 +141,16 @@ fn clip(text: &str) -> String {
 
 /// The path most like the given one, if any is at all.
 pub(crate) fn nearest(path: &str) -> Option<&'static str> {
-    if path.len() > 80 {
+    nearest_of(path, FACTS.iter().map(|spec| spec.path))
+}
+
+/// The word most like the given one, if any is at all.
+pub(crate) fn nearest_of<'w>(given: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    if given.len() > 80 {
         return None;
     }
-    let near = FACTS.iter().map(|spec| (distance(path, spec.path), spec.path)).min()?;
-    (near.0 <= 2 + path.len() / 5).then_some(near.1)
+    let near = words.map(|word| (distance(given, word), word)).min()?;
+    (near.0 <= 2 + given.len() / 5 && near.0 < given.len().max(1)).then_some(near.1)
 }
 
 /// How many letters must be put in, taken out or changed.
@@ -204,7 +200,7 @@ impl fmt::Display for Outcome {
 }
 
 /// Reads `allow`, `dwell 10m REASON..`, `step_up passkey REASON..`, `hold REASON..`, `deny REASON..`.
-fn parse_outcome(text: &str) -> Option<Outcome> {
+pub(crate) fn parse_outcome(text: &str) -> Option<Outcome> {
     let mut words = text.split_whitespace();
     let degree = match words.next()? {
         "allow" => None,
@@ -217,71 +213,6 @@ fn parse_outcome(text: &str) -> Option<Outcome> {
     let mut reasons: Vec<String> = words.map(str::to_owned).collect();
     reasons.sort_unstable();
     Some(Outcome { degree, reasons })
-}
-
-/// Runs the cases in the text against the program. Answers how many there are; every failure is a problem.
-pub fn run_cases(program: &Program, file: &str, text: &str) -> Result<usize, PackError> {
-    let (mut problems, mut count, mut offset) = (Vec::new(), 0usize, 0usize);
-    for line in text.split_inclusive('\n') {
-        let at = |code, message: String| {
-            let content = line.trim_end();
-            let indent = content.len() - content.trim_start().len();
-            Problem::at(code, (file, text), (offset + indent, content.len() - indent), message)
-        };
-        match check_line(program, line) {
-            Ok(false) => {}
-            Ok(true) => count += 1,
-            Err((code, message)) => {
-                count += 1;
-                problems.push(at(code, message));
-            }
-        }
-        if count > CASES_MAX {
-            return Err(
-                Problem::of_file("cases_too_many", file, format!("more than {CASES_MAX} cases")).into()
-            );
-        }
-        offset += line.len();
-    }
-    PackError::unless_empty(problems).map(|()| count)
-}
-
-fn check_line(program: &Program, line: &str) -> Result<bool, (&'static str, String)> {
-    let line = line.split('#').next().unwrap_or_default().trim();
-    if line.is_empty() {
-        return Ok(false);
-    }
-    let syntax = |message: String| ("case_syntax", message);
-    let (given, expected) = line
-        .split_once("->")
-        .ok_or_else(|| syntax("write `path=value .. -> outcome reason ..`".to_owned()))?;
-    let expected = parse_outcome(expected).ok_or_else(|| {
-        syntax("the outcome is allow, dwell SPAN, step_up FACTOR, hold or deny, then its reasons".to_owned())
-    })?;
-    let mut facts = ordinary();
-    for word in given.split_whitespace() {
-        let (fact, value) = parse_fact(word).map_err(|error| syntax(error.to_string()))?;
-        set(&mut facts, fact, value);
-    }
-    let found = Outcome::of(program, Action::Withdraw, &facts);
-    if found == expected {
-        Ok(true)
-    } else {
-        Err(("case_failed", format!("expected `{expected}`, but the pack says `{found}`")))
-    }
-}
-
-/// Runs the cases beside a pack; a pack without any has 0.
-pub fn run_cases_of_dir(program: &Program, path: &Path) -> Result<usize, PackError> {
-    let file = path.join(CASES_FILE);
-    match read_limited(&file) {
-        Ok(text) => run_cases(program, CASES_FILE, &text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
-        Err(error) => {
-            Err(Problem::of_pack("pack_unreadable", format!("cannot read {}: {error}", file.display()))
-                .into())
-        }
-    }
 }
 
 #[cfg(test)]
@@ -315,22 +246,6 @@ mod tests {
         ] {
             let error = parse_fact(text).unwrap_err().to_string();
             assert!(error.contains(said), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_case_that_fails_names_its_line_and_both_outcomes() {
-        let program = Program::permit_all();
-        assert_eq!(run_cases(&program, "cases.txt", "# x\n\n-> allow # y\n"), Ok(1));
-        let error =
-            run_cases(&program, "cases.txt", "-> allow\nprice.stale=true -> hold price_stale\n").unwrap_err();
-        assert_eq!((error.problems[0].line, error.problems[0].code), (2, "case_failed"));
-        assert!(
-            error.to_string().contains("expected `hold price_stale`, but the pack says `allow`"),
-            "{error}"
-        );
-        for bad in ["allow", "-> maybe", "-> dwell", "x=1 -> allow", "-> step_up pigeon"] {
-            assert_eq!(run_cases(&program, "cases.txt", bad).unwrap_err().code(), "case_syntax", "{bad}");
         }
     }
 }

@@ -7,6 +7,8 @@ pub mod cases;
 pub mod compare;
 mod compile;
 pub mod docs;
+pub mod fmt;
+pub mod judge;
 mod lint;
 mod load;
 pub mod pack;
@@ -15,7 +17,8 @@ pub mod report;
 mod scan;
 pub mod schema;
 pub mod second;
+mod tighter;
 
-pub use load::{load_dir, read_dir};
+pub use load::{INVARIANTS_FILE, load_dir, read_dir};
 pub use pack::{CompiledPack, compile_pack};
 pub use problem::{PackError, Problem};

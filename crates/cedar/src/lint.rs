@@ -5,6 +5,9 @@ use holdfast_policy::outcome::Span;
 use holdfast_policy::program::{NAME_MAX, is_reason};
 use holdfast_policy::{Degree, Effect, Factor};
 
+use crate::cases::nearest_of;
+use crate::tighter;
+
 const OUTCOMES: &str = "\"dwell\", \"step_up\", \"hold\" or \"deny\"";
 
 /// A complaint: code, message, help.
@@ -32,7 +35,9 @@ pub(crate) fn effect(policy: &Template) -> Result<Effect, Vec<Complaint>> {
         (_, Some("step_up")) => &["id", "outcome", "reason", "factor"],
         _ => &["id", "outcome", "reason"],
     };
-    for name in policy.annotations.keys().filter(|name| !allowed.contains(&name.as_str())) {
+    // What may be moved is said by whoever wants it moved; `tighter` checks it against the condition.
+    let is_allowed = |name: &str| allowed.contains(&name) || (!permit && name == tighter::NAME);
+    for name in policy.annotations.keys().filter(|name| !is_allowed(name.as_str())) {
         let takes: Vec<String> = allowed.iter().map(|name| format!("@{name}")).collect();
         let what = match (permit, outcome) {
             (true, _) => "a permit".to_owned(),
@@ -42,7 +47,17 @@ pub(crate) fn effect(policy: &Template) -> Result<Effect, Vec<Complaint>> {
         complaints.push((
             "annotation_unknown",
             format!("@{name} does not belong to {what}"),
-            format!("{what} takes exactly {}", takes.join(", ")),
+            match nearest_of(name.as_str(), allowed.iter().copied()) {
+                Some(near) if !policy.annotations.keys().any(|given| given.as_str() == near) => {
+                    format!("did you mean @{near}? {what} takes exactly {}", takes.join(", "))
+                }
+                _ if permit => format!("{what} takes exactly {}", takes.join(", ")),
+                _ => format!(
+                    "{what} takes exactly {}, and @{} if its numbers may move",
+                    takes.join(", "),
+                    tighter::NAME
+                ),
+            },
         ));
     }
     if permit {
@@ -104,7 +119,12 @@ pub(crate) fn effect(policy: &Template) -> Result<Effect, Vec<Complaint>> {
                     None => "the forbid has no @outcome".to_owned(),
                     Some(other) => format!("{other:?} is not an outcome"),
                 },
-                format!("write @outcome with {OUTCOMES}"),
+                match other
+                    .and_then(|other| nearest_of(other, ["dwell", "step_up", "hold", "deny"].into_iter()))
+                {
+                    Some(near) => format!("did you mean @outcome({near:?})? Write {OUTCOMES}"),
+                    None => format!("write @outcome with {OUTCOMES}"),
+                },
             ));
             None
         }

@@ -7,14 +7,28 @@ use std::path::Path;
 use crate::pack::{CompiledPack, FILE_BYTES_MAX, FILES_MAX, compile_pack};
 use crate::problem::{PackError, Problem};
 
+/// What a pack must always do, beside it: plain statements that are proved, not evaluated, and no part of the pack.
+pub const INVARIANTS_FILE: &str = "invariants.cedar";
+
 /// Reads every `*.cedar` file of the directory, sorted by name, and compiles them. Sub-directories and other files
-/// (`cases.txt`, `README.md`) are not part of the pack.
+/// ([`INVARIANTS_FILE`], `*.cases`, `README.md`) are not part of the pack.
 pub fn load_dir(path: impl AsRef<Path>) -> Result<CompiledPack, PackError> {
     compile_pack(&read_dir(path.as_ref())?)
 }
 
 /// The files of the pack in the directory, sorted by name.
 pub fn read_dir(path: &Path) -> Result<Vec<(String, String)>, PackError> {
+    let mut files = read_sources(path)?;
+    files.retain(|(name, _)| name != INVARIANTS_FILE);
+    if files.is_empty() {
+        let message = format!("{} holds no *.cedar file", path.display());
+        return Err(Problem::of_pack("pack_empty", message).help("name the directory of a pack").into());
+    }
+    Ok(files)
+}
+
+/// Every file of policy text in the directory, the invariants among them, sorted by name.
+pub(crate) fn read_sources(path: &Path) -> Result<Vec<(String, String)>, PackError> {
     let unreadable = |what: &Path, error: &dyn core::fmt::Display| {
         Problem::of_pack("pack_unreadable", format!("cannot read {}: {error}", what.display()))
     };
@@ -25,7 +39,8 @@ pub fn read_dir(path: &Path) -> Result<Vec<(String, String)>, PackError> {
         if file.extension().is_none_or(|extension| extension != "cedar") {
             continue;
         }
-        if files.len() == FILES_MAX {
+        // One more than a pack may have: the invariants are no part of it.
+        if files.len() > FILES_MAX {
             return Err(Problem::of_pack(
                 "pack_too_large",
                 format!("more than {FILES_MAX} files in one pack"),
@@ -36,10 +51,6 @@ pub fn read_dir(path: &Path) -> Result<Vec<(String, String)>, PackError> {
             Problem::of_pack("file_name_invalid", format!("{} is not a plain name", file.display()))
         })?;
         files.push((name, read_limited(&file).map_err(|error| unreadable(&file, &error))?));
-    }
-    if files.is_empty() {
-        let message = format!("{} holds no *.cedar file", path.display());
-        return Err(Problem::of_pack("pack_empty", message).help("name the directory of a pack").into());
     }
     files.sort();
     Ok(files)

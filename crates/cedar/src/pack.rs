@@ -8,7 +8,7 @@ use holdfast_policy::{Policy, PolicyMeta, Program};
 
 use crate::problem::{PackError, Problem};
 use crate::scan::{Statement, statements};
-use crate::{compile, lint, schema};
+use crate::{compile, lint, schema, tighter};
 
 /// The most files of a pack.
 pub const FILES_MAX: usize = 256;
@@ -97,6 +97,12 @@ fn compile_here(files: &[(String, String)]) -> Result<CompiledPack, PackError> {
             }
             let effect = lint::effect(&one.body);
             let condition = compile::policy(&one.body);
+            let movable = one.body.annotations.get(tighter::NAME).filter(|_| one.is_forbid());
+            if let (Ok((_, condition)), Some(annotation)) = (&condition, movable) {
+                for (code, message, help) in tighter::check(annotation.as_str(), condition) {
+                    problems.push(at(code, message, help));
+                }
+            }
             match (effect, condition) {
                 (Ok(effect), Ok((actions, condition))) => {
                     let meta = PolicyMeta { id: id.unwrap_or_default().into(), effect, actions };
@@ -139,6 +145,10 @@ pub(crate) struct ParsedPolicy {
 }
 
 impl ParsedPolicy {
+    fn is_forbid(&self) -> bool {
+        self.policy.effect() == cedar_policy::Effect::Forbid
+    }
+
     /// The policy's own name.
     pub(crate) fn id(&self) -> Option<&str> {
         self.body.annotations.get("id").map(|id| id.as_str()).filter(|id| !id.is_empty())

@@ -7,7 +7,8 @@ use holdfast_policy::explain::{Part, explain};
 use holdfast_policy::{Action, Effect, Program};
 use serde_json::{Value as Json, json};
 
-use crate::cases::{CASES_FILE, Outcome, ordinary, parse_fact, run_cases_of_dir, set};
+use crate::cases::{Outcome, ordinary, parse_fact, set};
+use crate::judge::{EXTENSION, run_cases_of_dir};
 use crate::load::load_dir;
 use crate::problem::{PackError, Problem};
 
@@ -40,7 +41,7 @@ pub fn check_dir(path: &Path) -> Report {
         if policies == 1 { "policy" } else { "policies" },
         if files == 1 { "file" } else { "files" },
         match cases {
-            0 => format!("no cases (put some into {CASES_FILE})"),
+            0 => format!("no cases (put some into a file NAME.{EXTENSION})"),
             1 => "1 case".to_owned(),
             many => format!("{many} cases"),
         }
@@ -126,7 +127,7 @@ pub fn explain_program(program: &Program, given: &[String]) -> Report {
     Report { ok: true, text, json }
 }
 
-fn refused(error: &PackError) -> Report {
+pub(crate) fn refused(error: &PackError) -> Report {
     let problems: Vec<Json> = error.problems.iter().map(problem_json).collect();
     let count = error.problems.len();
     let text = format!("{error}\n\n{count} {}\n", if count == 1 { "problem" } else { "problems" });

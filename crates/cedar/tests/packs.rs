@@ -4,8 +4,8 @@
 
 use std::path::PathBuf;
 
-use holdfast_cedar::cases::run_cases_of_dir;
-use holdfast_cedar::{CompiledPack, docs, load_dir};
+use holdfast_cedar::judge::{case_files, run_cases_of_dir};
+use holdfast_cedar::{CompiledPack, docs, fmt, load_dir};
 use holdfast_policy::Program;
 
 fn root() -> PathBuf {
@@ -26,8 +26,8 @@ fn the_packs_are_frozen_by_hash() {
     }
 }
 
-const BASELINE: &str = "908c80d7dc8f0ab4ae4013780839c84a2acd17be0be3c8c983313befb7511f7d";
-const LIMITS_2019: &str = "7a470e5022951ce55fb7a7d840680cc695cbb9750724befb507e55bc0cd2cecc";
+const BASELINE: &str = "cd748c01e64afbb865ef62f541ae11b570e7ee3b29c447a8399a616e01a5d656";
+const LIMITS_2019: &str = "f697e24a3b1977ce2895be0033b9299ef8535fc26552deb088f31a0ed030bf38";
 
 #[test]
 fn every_case_beside_a_pack_comes_out_as_it_says() {
@@ -41,7 +41,11 @@ fn every_case_beside_a_pack_comes_out_as_it_says() {
 fn every_reason_of_a_pack_is_expected_by_a_case_and_every_file_says_what_it_is_for() {
     for name in ["baseline", "limits-2019"] {
         let pack = pack(name);
-        let cases = std::fs::read_to_string(root().join("policies").join(name).join("cases.txt")).unwrap();
+        let cases: String = case_files(&root().join("policies").join(name))
+            .unwrap()
+            .into_iter()
+            .map(|(_, text)| text)
+            .collect();
         for policy in pack.program.policies() {
             if let Some(reason) = policy.meta.reason() {
                 assert!(cases.contains(reason), "{name}: no case expects {reason}");
@@ -63,4 +67,12 @@ fn compiled_packs_survive_their_bytes() {
 fn the_documented_facts_are_those_of_the_table() {
     let written = std::fs::read_to_string(root().join("docs/facts.md")).unwrap_or_default();
     assert!(written == docs::facts_markdown(), "run: holdfast policy schema --markdown > docs/facts.md");
+}
+
+#[test]
+fn the_shipped_packs_stand_in_their_layout() {
+    for name in ["baseline", "limits-2019"] {
+        let report = fmt::format_dir(&root().join("policies").join(name), true);
+        assert!(report.ok, "{name}: {}", report.text);
+    }
 }

@@ -209,3 +209,71 @@ fn every_problem_of_a_pack_is_reported_at_once_and_no_more_than_fifty() {
     assert_eq!(error.problems.len(), 51);
     assert!(error.to_string().ends_with("error[more_problems]: and 70 more"), "{error}");
 }
+
+#[test]
+fn what_may_move_is_a_number_and_moves_only_so_that_the_rule_matches_more() {
+    let policy = |tighter: &str, condition: &str| {
+        let text = hold(condition).replace("@reason", &format!("@tighter(\"{tighter}\") @reason"));
+        compile_pack(&[("a.cedar".to_owned(), text)])
+    };
+    for (tighter, condition) in [
+        ("amount_usd_cents lower", "context.amount_usd_cents > 5"),
+        ("amount_usd_cents higher", "!(context.amount_usd_cents >= 5)"),
+        ("account.age_hours higher", "context.price.stale || context.account.age_hours < 5"),
+        (
+            "account.usd_cents_1h lower,amount_usd_cents lower",
+            "context.account.usd_cents_1h > 5 && context.amount_usd_cents > 5",
+        ),
+        (
+            "account.withdrawals_1h lower",
+            "context.account.withdrawals_24h - context.account.withdrawals_1h >= 5",
+        ),
+    ] {
+        assert!(
+            policy(tighter, condition).is_ok(),
+            "{tighter}: {condition}: {:?}",
+            policy(tighter, condition)
+        );
+    }
+    for (tighter, condition, said) in [
+        ("", "context.amount_usd_cents > 5", "is not a fact and a direction"),
+        ("amount_usd_cent lower", "context.amount_usd_cents > 5", "did you mean amount_usd_cents?"),
+        ("asset lower", "context.amount_usd_cents > 5", "asset is no number"),
+        ("amount_usd_cents lowr", "context.amount_usd_cents > 5", "did you mean lower?"),
+        ("amount_usd_cents lower, amount_usd_cents lower", "context.amount_usd_cents > 5", "twice"),
+        ("account.age_hours lower", "context.amount_usd_cents > 5", "does not compare account.age_hours"),
+        ("amount_usd_cents lower", "5 < context.amount_usd_cents", "does not compare amount_usd_cents"),
+        ("amount_usd_cents lower", "context.amount_usd_cents == 5", "does not compare amount_usd_cents"),
+        ("amount_usd_cents higher", "context.amount_usd_cents > 5", "unless amount_usd_cents moves lower"),
+        ("amount_usd_cents lower", "!(context.amount_usd_cents > 5)", "unless amount_usd_cents moves higher"),
+        (
+            "amount_usd_cents lower",
+            "context.amount_usd_cents > 5 && context.amount_usd_cents < 9",
+            "moves higher",
+        ),
+        (
+            "amount_usd_cents lower",
+            "(context.amount_usd_cents > 5) == context.price.stale",
+            "does not only widen",
+        ),
+        (
+            "amount_usd_cents lower",
+            "if context.amount_usd_cents > 5 then context.price.stale else true",
+            "does not only widen",
+        ),
+        (
+            "amount_usd_cents lower",
+            "context.amount_usd_cents > 5 * context.account.age_hours",
+            "does not only widen",
+        ),
+    ] {
+        let error = policy(tighter, condition).map(|pack| pack.program).unwrap_err();
+        let problem = &error.problems[0];
+        assert_eq!((problem.code, problem.help.is_some()), ("policy_tighter_invalid", true), "{problem}");
+        assert!(problem.message.contains(said), "{tighter}: {condition}: {problem}");
+    }
+    assert_eq!(
+        first("@id(\"a\") @tighter(\"amount_usd_cents lower\") permit (principal, action, resource);").code,
+        "annotation_unknown"
+    );
+}

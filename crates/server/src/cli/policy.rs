@@ -5,6 +5,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use holdfast_cedar::fmt::format_dir;
+use holdfast_cedar::judge::test_dir;
 use holdfast_cedar::report::{Report, check_dir, explain_dir};
 use holdfast_cedar::{docs, schema};
 
@@ -37,6 +39,25 @@ enum PolicyCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Lay out a pack's files in the one layout; comments stay, meaning cannot change.
+    Fmt {
+        /// The directory of the pack.
+        dir: PathBuf,
+        /// Change nothing, and end with 1 if a file is laid out otherwise.
+        #[arg(long)]
+        check: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run the cases beside a pack (*.cases), and show those that fail.
+    Test {
+        /// The directory of the pack.
+        dir: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the Cedar schema that policies are validated against.
     Schema {
         /// Print the table of facts as Markdown instead: docs/facts.md.
@@ -50,6 +71,8 @@ pub fn run(args: PolicyArgs) -> ExitCode {
     let written = match args.command {
         PolicyCommand::Check { dir, json } => return tell(&check_dir(&dir), json),
         PolicyCommand::Explain { dir, facts, json } => return tell(&explain_dir(&dir, &facts), json),
+        PolicyCommand::Fmt { dir, check, json } => return tell(&format_dir(&dir, check), json),
+        PolicyCommand::Test { dir, json } => return tell(&test_dir(&dir), json),
         PolicyCommand::Schema { markdown: true } => print(&docs::facts_markdown()),
         PolicyCommand::Schema { markdown: false } => print(&schema::schema_text()),
     };
