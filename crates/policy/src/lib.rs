@@ -11,6 +11,7 @@ pub mod facts;
 pub mod outcome;
 pub mod pack;
 pub mod program;
+mod slices;
 mod wire;
 
 pub use expr::{Comparison, EvalError, Expr};

@@ -4,6 +4,7 @@ use crate::expr::{EvalError, Expr, ExprError};
 use crate::facts::{Action, FactType, Facts};
 use crate::outcome::{DWELL_MAX, Degree, NOT_PERMITTED, POLICY_ERROR};
 use crate::pack::pack_hash;
+use crate::slices::{Candidates, Slices};
 
 /// The most policies in one program.
 pub const POLICIES_MAX: usize = 4_096;
@@ -121,11 +122,21 @@ impl ProgramError {
 }
 
 /// A compiled pack of policies. It exists only checked: whatever it was made from, its evaluation ends and cannot panic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Program {
     hash: [u8; 32],
     policies: Box<[Policy]>,
+    slices: Slices,
 }
+
+/// The index is made from the policies: what has the same policies has the same index.
+impl PartialEq for Program {
+    fn eq(&self, other: &Self) -> bool {
+        (self.hash, &self.policies) == (other.hash, &other.policies)
+    }
+}
+
+impl Eq for Program {}
 
 /// What evaluating a program found: buffers to use again and again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -142,6 +153,22 @@ impl Findings {
     /// Empty buffers.
     pub const fn new() -> Self {
         Self { permitted: false, matched: Vec::new(), errored: Vec::new() }
+    }
+
+    fn clear(&mut self) {
+        self.permitted = false;
+        self.matched.clear();
+        self.errored.clear();
+    }
+
+    #[inline]
+    fn weigh(&mut self, number: u16, policy: &Policy, facts: &Facts<'_>) {
+        match (policy.condition.truth(facts), &policy.meta.effect) {
+            (Ok(false), _) => {}
+            (Ok(true), Effect::Permit) => self.permitted = true,
+            (Ok(true), Effect::Forbid { .. }) => self.matched.push(number),
+            (Err(_), _) => self.errored.push(number),
+        }
     }
 
     /// The most severe thing found; `None` allows. An error is a hold, and no permit a denial.
@@ -218,14 +245,15 @@ impl Program {
         if let Some((twice, _)) = ids.iter().zip(ids.iter().skip(1)).find(|(a, b)| a == b) {
             return Err(ProgramError::DuplicateId((*twice).to_owned()));
         }
-        Ok(Self { hash, policies: policies.into_boxed_slice() })
+        let slices = Slices::of(&policies);
+        Ok(Self { hash, policies: policies.into_boxed_slice(), slices })
     }
 
     /// The program of the empty pack: permits everything, so that only the engine's own rules decide.
     pub fn permit_all() -> Self {
         let meta = PolicyMeta { id: "permit-all".into(), effect: Effect::Permit, actions: u64::MAX };
         let policies = Box::new([Policy { meta, condition: Expr::Bool(true) }]);
-        Self { hash: pack_hash([]), policies }
+        Self { hash: pack_hash([]), slices: Slices::of(&*policies), policies }
     }
 
     /// The hash of the pack that the program was compiled from. It is carried, not computed: whoever activates a
@@ -254,20 +282,27 @@ impl Program {
         self.policies.get(usize::from(number)).map(|policy| &policy.meta)
     }
 
-    /// Evaluates every policy of the action. Allocates only while the buffers still grow.
+    /// Evaluates every policy of the action that the facts do not rule out at a glance: what is found is what
+    /// [`Self::evaluate_unsliced`] finds, in the same order. Allocates only while the buffers still grow.
     pub fn evaluate(&self, action: Action, facts: &Facts<'_>, findings: &mut Findings) {
-        findings.permitted = false;
-        findings.matched.clear();
-        findings.errored.clear();
-        for (number, policy) in (0u16..).zip(&*self.policies) {
-            if policy.meta.actions & action.bit() == 0 {
-                continue;
+        let mut candidates = Candidates::none();
+        if !self.slices.candidates(action, facts, &mut candidates) {
+            return self.evaluate_unsliced(action, facts, findings);
+        }
+        findings.clear();
+        for number in candidates.each(self.policies.len()) {
+            if let Some(policy) = self.policies.get(usize::from(number)) {
+                findings.weigh(number, policy, facts);
             }
-            match (policy.condition.truth(facts), &policy.meta.effect) {
-                (Ok(false), _) => {}
-                (Ok(true), Effect::Permit) => findings.permitted = true,
-                (Ok(true), Effect::Forbid { .. }) => findings.matched.push(number),
-                (Err(_), _) => findings.errored.push(number),
+        }
+    }
+
+    /// Evaluates every policy of the action, one by one: what [`Self::evaluate`] is held against.
+    pub fn evaluate_unsliced(&self, action: Action, facts: &Facts<'_>, findings: &mut Findings) {
+        findings.clear();
+        for (number, policy) in (0u16..).zip(&*self.policies) {
+            if policy.meta.actions & action.bit() != 0 {
+                findings.weigh(number, policy, facts);
             }
         }
     }
