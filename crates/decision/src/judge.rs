@@ -221,6 +221,12 @@ pub(crate) fn judge(state: &State, at: Timestamp, subject: &Subject<'_>) -> Judg
     judgement
 }
 
+/// True if a rung of the ladder speaks alone, so that no policy is asked.
+pub(crate) fn is_settled_by_ladder(state: &State, at: Timestamp, subject: &Subject<'_>) -> bool {
+    ladder(state, at, subject)
+        .is_some_and(|reason| reason.severity == Severity::Deny || !subject.is_approved_by_operators(state))
+}
+
 /// The ladder of refusals; the first rung that applies speaks. Its order is pinned by a test.
 fn ladder(state: &State, at: Timestamp, subject: &Subject<'_>) -> Option<Reason> {
     if subject.account.is_frozen {

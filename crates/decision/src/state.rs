@@ -333,6 +333,15 @@ impl State {
         self.program.0.as_ref()
     }
 
+    /// Asks something with another program in the place of the active one, and puts that one back. What is decided so
+    /// stands on this State, and is never to be folded into it.
+    pub fn with_program<T>(&mut self, other: &mut Option<Program>, ask: impl FnOnce(&Self) -> T) -> T {
+        core::mem::swap(&mut self.program.0, other);
+        let answer = ask(self);
+        core::mem::swap(&mut self.program.0, other);
+        answer
+    }
+
     /// What the exchange has.
     pub const fn configuration(&self) -> &Configuration {
         &self.configuration
