@@ -3,6 +3,7 @@
 //! Rooms: `intake` (the one writer), `http`, `views` (lists), `vault` (secrets), `outbox` (webhooks), `record` (records
 //! for people), `recovery` (backups and what follows them), `cli` (the binary's commands), and the configurations. No rule about a withdrawal lives here.
 
+pub mod backtest;
 pub mod challenges;
 pub mod cli;
 pub mod clock;

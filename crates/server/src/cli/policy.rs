@@ -1,6 +1,8 @@
 //! `holdfast policy`: checks, explains and describes packs of policies. The work is done by `holdfast-cedar`; here are
 //! only the arguments and the printing.
 
+mod backtest;
+
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -64,6 +66,7 @@ enum PolicyCommand {
         #[arg(long)]
         markdown: bool,
     },
+    Backtest(backtest::BacktestArgs),
 }
 
 /// Runs the command: 0 if all is well, 1 if the pack or a fact was refused, or nothing could be printed.
@@ -73,6 +76,7 @@ pub fn run(args: PolicyArgs) -> ExitCode {
         PolicyCommand::Explain { dir, facts, json } => return tell(&explain_dir(&dir, &facts), json),
         PolicyCommand::Fmt { dir, check, json } => return tell(&format_dir(&dir, check), json),
         PolicyCommand::Test { dir, json } => return tell(&test_dir(&dir), json),
+        PolicyCommand::Backtest(args) => return backtest::run(&args),
         PolicyCommand::Schema { markdown: true } => print(&docs::facts_markdown()),
         PolicyCommand::Schema { markdown: false } => print(&schema::schema_text()),
     };

@@ -2,6 +2,8 @@
 
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// A line of progress on standard error, if that is a terminal.
@@ -38,6 +40,27 @@ impl Bar {
             let _unseen = write!(io::stderr(), "\r\x1b[K");
         }
     }
+}
+
+/// Becomes true with the first Ctrl-C, so that a long command can end with what it has; the second one ends the process.
+pub(super) fn interrupted() -> Arc<AtomicBool> {
+    let asked = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&asked);
+    let listen = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+        // Without a runtime Ctrl-C does what it always does.
+        let Ok(runtime) = runtime else { return };
+        runtime.block_on(async {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                told.store(true, Ordering::Relaxed);
+                if tokio::signal::ctrl_c().await.is_ok() {
+                    std::process::exit(130);
+                }
+            }
+        });
+    };
+    let _without_it = std::thread::Builder::new().name("interrupt".to_owned()).spawn(listen);
+    asked
 }
 
 /// Says on standard error why nothing could be done: exit code 2.
