@@ -1,7 +1,7 @@
 //! From Cedar text to a checked and compiled policy program, and the proof by comparison that both mean the same.
 //!
 //! Heavy (Cedar is 130 crates) and therefore used by the server's activation path and the tools only: deciding needs
-//! `holdfast-policy` alone. Nothing here decides about a withdrawal, and only [`load_dir`] does IO.
+//! `holdfast-policy` alone. Nothing here decides about a withdrawal; IO is on the directories of packs alone.
 
 pub mod cases;
 pub mod compare;
@@ -11,6 +11,7 @@ pub mod fmt;
 pub mod judge;
 mod lint;
 mod load;
+pub mod new;
 pub mod pack;
 pub mod problem;
 pub mod report;

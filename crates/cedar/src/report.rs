@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cases::{Outcome, ordinary, parse_fact, set};
 use crate::judge::{EXTENSION, run_cases_of_dir};
-use crate::load::load_dir;
+use crate::load::{load_dir, read_limited};
 use crate::problem::{PackError, Problem};
 
 /// A report in both forms.
@@ -63,12 +63,45 @@ pub fn check_dir(path: &Path) -> Report {
 }
 
 /// Says what the pack in the directory makes of an ordinary withdrawal with the given facts changed (`path=value`), and
-/// why.
-pub fn explain_dir(path: &Path, given: &[String]) -> Report {
+/// why. Facts of the file come first: a line each as in a case, or what `--json` prints of one.
+pub fn explain_dir(path: &Path, file: Option<&Path>, given: &[String]) -> Report {
+    let mut all = Vec::new();
+    if let Some(file) = file {
+        match read_limited(file) {
+            Ok(text) => all.extend(facts_in(&text)),
+            Err(error) => {
+                let message = format!("cannot read {}: {error}", file.display());
+                let problem = Problem::of_pack("facts_unreadable", message);
+                return refused(&problem.help("name a file with a path=value on each line").into());
+            }
+        }
+    }
+    all.extend_from_slice(given);
     match load_dir(path) {
-        Ok(pack) => explain_program(&pack.program, given),
+        Ok(pack) => explain_program(&pack.program, &all),
         Err(error) => refused(&error),
     }
+}
+
+/// The facts in a text: of JSON, the object itself or its `facts`; else every word before a `->` or `#`.
+fn facts_in(text: &str) -> Vec<String> {
+    if let Ok(json) = serde_json::from_str::<Json>(text) {
+        let of = json.get("facts").unwrap_or(&json).as_object();
+        return of
+            .into_iter()
+            .flatten()
+            .map(|(path, value)| match value {
+                Json::Null => format!("{path}=unset"),
+                Json::String(text) => format!("{path}={text}"),
+                other => format!("{path}={other}"),
+            })
+            .collect();
+    }
+    let before = |line: &'_ str, sign: &str| line.split(sign).next().unwrap_or_default().trim().to_owned();
+    text.lines()
+        .map(|line| before(&before(line, "#"), "->"))
+        .flat_map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        .collect()
 }
 
 /// As [`explain_dir`], for a program that stands.
@@ -78,7 +111,10 @@ pub fn explain_program(program: &Program, given: &[String]) -> Report {
     for one in given {
         match parse_fact(one) {
             Ok((fact, value)) => set(&mut facts, fact, value),
-            Err(error) => problems.push(Problem::of_pack("fact_invalid", error.to_string())),
+            Err(error) => problems.push(
+                Problem::of_pack("fact_invalid", error.to_string())
+                    .help("give path=value, such as amount_usd_cents=5_000: docs/facts.md lists the facts"),
+            ),
         }
     }
     if let Err(error) = PackError::unless_empty(problems) {
@@ -168,4 +204,28 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_are_read_from_lines_cases_and_json() {
+        let listed = ["price.stale=true".to_owned(), "asset=ETH".to_owned()];
+        for text in [
+            "# why\nprice.stale=true\r\n\n asset=ETH # x\n",
+            "price.stale=true asset=ETH -> hold price_stale",
+            r#"{"asset": "ETH", "price.stale": true}"#,
+            r#"{"line": 3, "facts": {"price.stale": true, "asset": "ETH"}}"#,
+        ] {
+            let mut found = facts_in(text);
+            found.sort_by(|a, b| b.cmp(a));
+            assert_eq!(found, listed, "{text}");
+        }
+        assert_eq!(facts_in(r#"{"price.stale": null}"#), ["price.stale=unset"]);
+        let report = explain_program(&Program::permit_all(), &facts_in("price.stal=true\nrubbish"));
+        assert!(!report.ok && report.text.contains("did you mean price.stale?"), "{}", report.text);
+        assert!(report.text.contains("is not path=value"), "{}", report.text);
+    }
 }

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use holdfast_cedar::fmt::format_dir;
 use holdfast_cedar::judge::test_dir;
+use holdfast_cedar::new::new_dir;
 use holdfast_cedar::report::{Report, check_dir, explain_dir};
 use holdfast_cedar::{docs, schema};
 
@@ -36,7 +37,18 @@ enum PolicyCommand {
         dir: PathBuf,
         /// A fact that differs: path=value, such as amount_usd_cents=5_000_000 or class=unvouched; `unset` forgets it.
         #[arg(long = "fact", value_name = "PATH=VALUE")]
-        facts: Vec<String>,
+        given: Vec<String>,
+        /// A file of such facts, a counter-example for instance: a line each, or JSON. Each --fact comes after it.
+        #[arg(long = "facts", value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a small pack to start from, with cases, reasons and invariants.
+    New {
+        /// A directory that is not there yet, or is empty.
+        dir: PathBuf,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -73,7 +85,10 @@ enum PolicyCommand {
 pub fn run(args: PolicyArgs) -> ExitCode {
     let written = match args.command {
         PolicyCommand::Check { dir, json } => return tell(&check_dir(&dir), json),
-        PolicyCommand::Explain { dir, facts, json } => return tell(&explain_dir(&dir, &facts), json),
+        PolicyCommand::Explain { dir, given, file, json } => {
+            return tell(&explain_dir(&dir, file.as_deref(), &given), json);
+        }
+        PolicyCommand::New { dir, json } => return tell(&new_dir(&dir), json),
         PolicyCommand::Fmt { dir, check, json } => return tell(&format_dir(&dir, check), json),
         PolicyCommand::Test { dir, json } => return tell(&test_dir(&dir), json),
         PolicyCommand::Backtest(args) => return backtest::run(&args),
