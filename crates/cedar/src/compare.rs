@@ -8,8 +8,8 @@ use core::fmt::Write as _;
 use std::collections::BTreeMap;
 
 use cedar_policy::{
-    AuthorizationError, Authorizer, Context, Decision, Entities, EntityUid, PolicyId, PolicySet, Request,
-    RestrictedExpression,
+    AuthorizationError, Authorizer, Context, Decision, Entities, EntityUid, Policy, PolicyId, PolicySet,
+    Request, RestrictedExpression,
 };
 use holdfast_policy::expr::Arithmetic;
 use holdfast_policy::{
@@ -156,17 +156,26 @@ pub(crate) struct Oracle {
 
 impl Oracle {
     pub(crate) fn new(pack: &CompiledPack, program: &Program) -> Result<Self, PackError> {
+        let mut policies = Vec::new();
+        for (name, text) in &pack.files {
+            for one in parse((name, text)).map_err(|problems| PackError { problems })? {
+                let id = one.id().unwrap_or_default().to_owned();
+                policies.push((id, one.policy));
+            }
+        }
+        Self::over(policies, facts_read(program))
+    }
+
+    /// Cedar's side of the policies, each by the id that verdicts name it by, and the facts that any of them reads.
+    pub(crate) fn over(policies: Vec<(String, Policy)>, read: Vec<Fact>) -> Result<Self, PackError> {
         let odd = |error: &dyn core::fmt::Display| {
             PackError::from(Problem::of_pack("compare_failed", error.to_string()))
         };
         let (mut permits, mut forbids) = (PolicySet::new(), PolicySet::new());
-        for (name, text) in &pack.files {
-            for one in parse((name, text)).map_err(|problems| PackError { problems })? {
-                let id = PolicyId::new(one.id().unwrap_or_default());
-                let permit = one.policy.effect() == cedar_policy::Effect::Permit;
-                let side = if permit { &mut permits } else { &mut forbids };
-                side.add(one.policy.new_id(id)).map_err(|error| odd(&error))?;
-            }
+        for (id, policy) in policies {
+            let permit = policy.effect() == cedar_policy::Effect::Permit;
+            let side = if permit { &mut permits } else { &mut forbids };
+            side.add(policy.new_id(PolicyId::new(id))).map_err(|error| odd(&error))?;
         }
         let uid = |kind: &str, id: &str| -> Result<EntityUid, PackError> {
             let kind = kind.parse().map_err(|error: cedar_policy::ParseErrors| odd(&error))?;
@@ -187,7 +196,7 @@ impl Oracle {
             action: uid("Action", Action::Withdraw.name())?,
             resource: uid("Exchange", "x")?,
             words,
-            read: facts_read(program),
+            read,
         })
     }
 
@@ -246,12 +255,30 @@ impl Oracle {
 
 /// The facts that any policy reads, in the order of the table. Cedar's cost grows with every attribute of a request,
 /// and what no policy reads can change nothing.
-fn facts_read(program: &Program) -> Vec<Fact> {
+pub(crate) fn facts_read(program: &Program) -> Vec<Fact> {
     let mut read = Vec::new();
     program.policies().iter().for_each(|policy| explain::facts_of(&policy.condition, &mut read));
     read.sort_unstable();
     read.dedup();
     read
+}
+
+/// Calls `seen` with that many requests, drawn around the literals of the program, in which every fact that it reads is
+/// known, until it answers that it has seen enough.
+pub(crate) fn draw_complete(
+    program: &Program,
+    seed: u64,
+    count: u64,
+    seen: &mut dyn FnMut(&Facts<'_>) -> bool,
+) {
+    let generator = Generator::new(program);
+    let mut random = Random(seed);
+    for number in 0..count {
+        let facts = generator.draw(number, &mut random);
+        if generator.read.iter().all(|fact| facts.get(*fact) != Value::Unset) && seen(&facts) {
+            return;
+        }
+    }
 }
 
 /// SplitMix64: small, seeded, the same everywhere.
@@ -451,7 +478,7 @@ fn nudged(near: i64, random: &mut Random) -> i64 {
 }
 
 /// Which numbers stand in one comparison with which facts, and every text.
-fn collect<'p>(expr: &'p Expr, numbers: &mut BTreeMap<Fact, Vec<i64>>, texts: &mut Vec<&'p str>) {
+pub(crate) fn collect<'p>(expr: &'p Expr, numbers: &mut BTreeMap<Fact, Vec<i64>>, texts: &mut Vec<&'p str>) {
     match expr {
         Expr::Text(text) | Expr::Member(_, text) => texts.push(text),
         Expr::Not(inner) | Expr::Negate(inner) => collect(inner, numbers, texts),

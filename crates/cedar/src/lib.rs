@@ -14,6 +14,7 @@ mod load;
 pub mod new;
 pub mod pack;
 pub mod problem;
+pub mod prove;
 pub mod report;
 mod scan;
 pub mod schema;

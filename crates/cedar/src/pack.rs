@@ -20,7 +20,7 @@ pub const PACK_BYTES_MAX: usize = 2 * 1024 * 1024;
 pub const FILE_NAME_MAX: usize = 64;
 /// The stack of the compiling thread: Cedar recurses as deep as the text nests, 4,000 levels in a statement of the largest
 /// size, and takes about 24 KB a level when it is not optimised. It is address space: only what is used is memory.
-const STACK: usize = 256 << 20;
+pub(crate) const STACK: usize = 256 << 20;
 
 /// What to do about a condition that is too large or, where Cedar looked away, ill-typed.
 const SIMPLER: &str = "split the policy, or simplify its condition";
@@ -141,7 +141,7 @@ fn compile_here(files: &[(String, String)]) -> Result<CompiledPack, PackError> {
 pub(crate) struct ParsedPolicy {
     pub(crate) policy: Parsed,
     pub(crate) body: Template,
-    place: Statement,
+    pub(crate) place: Statement,
 }
 
 impl ParsedPolicy {
@@ -230,13 +230,17 @@ pub(crate) fn parse(source: (&str, &str)) -> Result<Vec<ParsedPolicy>, Vec<Probl
     Ok(parsed)
 }
 
-fn first_line(text: &str, place: Statement) -> usize {
+pub(crate) fn first_line(text: &str, place: Statement) -> usize {
     text.get(place.offset..place.offset + place.length).and_then(|s| s.lines().next()).map_or(1, str::len)
 }
 
 /// Strict validation against the schema. Cedar's warnings (a policy that can never match, look-alike characters) are
 /// refused as well: in a policy that guards money nothing is there by accident.
-fn validate(validator: &Validator, source: (&str, &str), parsed: Vec<ParsedPolicy>) -> Vec<Problem> {
+pub(crate) fn validate(
+    validator: &Validator,
+    source: (&str, &str),
+    parsed: Vec<ParsedPolicy>,
+) -> Vec<Problem> {
     let mut set = PolicySet::new();
     let mut named = Vec::new();
     for (number, one) in parsed.into_iter().enumerate() {

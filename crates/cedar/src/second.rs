@@ -12,10 +12,10 @@ use crate::pack::{CompiledPack, compile_pack, with_stack};
 use crate::problem::{PackError, Problem};
 
 /// The facts of one decision, kept for later.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptFacts(Vec<(Fact, Kept)>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Kept {
     Bool(bool),
     Long(i64),
@@ -37,7 +37,7 @@ impl KeptFacts {
         Self(kept.collect())
     }
 
-    fn facts(&self) -> Facts<'_> {
+    pub(crate) fn facts(&self) -> Facts<'_> {
         let mut facts = Facts::new();
         for (fact, value) in &self.0 {
             match value {

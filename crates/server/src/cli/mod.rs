@@ -11,6 +11,7 @@ pub mod keys;
 pub mod operator;
 pub mod policy;
 mod progress;
+mod proving;
 pub mod recover;
 pub mod release_key;
 pub mod replay;

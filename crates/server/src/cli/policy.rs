@@ -10,8 +10,11 @@ use std::process::ExitCode;
 use holdfast_cedar::fmt::format_dir;
 use holdfast_cedar::judge::test_dir;
 use holdfast_cedar::new::new_dir;
+use holdfast_cedar::prove::prove_dir;
 use holdfast_cedar::report::{Report, check_dir, explain_dir};
 use holdfast_cedar::{docs, schema};
+
+use super::proving::{Asking, ask};
 
 /// Check, explain and describe packs of policies.
 #[derive(clap::Args, Debug)]
@@ -72,6 +75,16 @@ enum PolicyCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Prove the invariants beside a pack (invariants.cedar) for all requests, or print one that breaks them. Needs cvc5.
+    Prove {
+        /// The directory of the pack.
+        dir: PathBuf,
+        #[command(flatten)]
+        asking: Asking,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the Cedar schema that policies are validated against.
     Schema {
         /// Print the table of facts as Markdown instead: docs/facts.md.
@@ -92,6 +105,9 @@ pub fn run(args: PolicyArgs) -> ExitCode {
         PolicyCommand::Fmt { dir, check, json } => return tell(&format_dir(&dir, check), json),
         PolicyCommand::Test { dir, json } => return tell(&test_dir(&dir), json),
         PolicyCommand::Backtest(args) => return backtest::run(&args),
+        PolicyCommand::Prove { dir, asking, json } => {
+            return tell(&ask(&asking, |solver, watch| prove_dir(&dir, solver, watch)), json);
+        }
         PolicyCommand::Schema { markdown: true } => print(&docs::facts_markdown()),
         PolicyCommand::Schema { markdown: false } => print(&schema::schema_text()),
     };
