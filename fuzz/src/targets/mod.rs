@@ -56,6 +56,11 @@ pub const TARGETS: &[Target] = &[
         run: release::enrolment,
     },
     Target {
+        name: "policy_step",
+        about: "the payload of a policy step has one spelling, and no file of a pack stands in it twice",
+        run: release::policy_step,
+    },
+    Target {
         name: "envelope",
         about: "what opens is what was sealed: no byte, length or kind can be another",
         run: release::envelope,

@@ -1,9 +1,9 @@
-//! Releases, receipts, statements, enrolments and removals: their payloads, and the envelope around them.
+//! Releases, receipts, statements, enrolments, removals and policy steps: their payloads, and the envelope around them.
 
 use std::collections::BTreeSet;
 
 use holdfast_authn::release::{
-    Basis, Enrolment, Kind, Receipt, Release, Removal, SignedAct, Spends, open, seal, verify_act,
+    Basis, Enrolment, Kind, PolicyStep, Receipt, Release, Removal, SignedAct, Spends, open, seal, verify_act,
 };
 use holdfast_values::texts::SignedText;
 
@@ -35,6 +35,18 @@ pub(super) fn enrolment(bytes: &[u8]) -> bool {
     let removed = payload(Kind::Removal, bytes, |bytes| Some(Removal::parse(bytes).ok()?.to_bytes()));
     assert!(!(enrolled && removed), "one of them");
     enrolled || removed
+}
+
+pub(super) fn policy_step(bytes: &[u8]) -> bool {
+    payload(Kind::Policy, bytes, |bytes| {
+        let step = PolicyStep::parse(bytes).ok()?;
+        act(&step.act);
+        step.proposal.iter().for_each(act);
+        for files in [&step.files, &step.from_files] {
+            assert!(files.is_sorted_by(|(one, _), (next, _)| one < next), "no name stands twice");
+        }
+        Some(step.to_bytes())
+    })
 }
 
 pub(super) fn receipt(bytes: &[u8]) -> bool {
@@ -109,12 +121,13 @@ pub(super) fn envelope(bytes: &[u8]) -> bool {
     if how >= 8 || payload.len() > 4_096 {
         return accepted;
     }
-    let kind = match which % 5 {
+    let kind = match which % 6 {
         0 => Kind::Release,
         1 => Kind::Receipt,
         2 => Kind::Spends,
         3 => Kind::Enrolment,
-        _ => Kind::Removal,
+        4 => Kind::Removal,
+        _ => Kind::Policy,
     };
     let sealed = seal(kind, payload, key);
     let at = usize::from(u16::from_be_bytes([high, low])) % sealed.len().max(1);

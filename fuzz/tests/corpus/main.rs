@@ -94,6 +94,7 @@ replay!(
     receipt,
     spends,
     enrolment,
+    policy_step,
     envelope,
     withdrawal_text,
     transfer_text,

@@ -39,6 +39,7 @@ pub(crate) fn of(target: &str) -> Vec<Seed> {
         "receipt" => words::receipts(),
         "spends" => words::statements(),
         "enrolment" => words::enrolments(),
+        "policy_step" => words::policy_steps(),
         "envelope" => words::envelopes(),
         "withdrawal_text" => words::withdrawals(),
         "transfer_text" => words::transfers(),

@@ -2,7 +2,7 @@
 
 use holdfast_authn::encoding::to_base64url;
 use holdfast_authn::release::{
-    Kind, OperatorSignature, Outcome, Payment, Receipt, Release, SignedAct, Spend, Spends, SpentTransaction,
+    Kind, OperatorSignature, Outcome, Payment, PolicyStep, Receipt, Release, SignedAct, Spend, Spends, SpentTransaction,
     SpentTransfer, seal,
 };
 use holdfast_fuzz::house::{
@@ -335,6 +335,50 @@ pub(crate) fn enrolments() -> Vec<Seed> {
     customers::enrolments(CHANGE, act_with_twin(with(OPERATOR, &recovery), 2))
 }
 
+pub(crate) fn policy_steps() -> Vec<Seed> {
+    let word = |name: &str, detail: &str| {
+        let changes = [
+            ("approve_withdrawal", name),
+            ("wd_01kaxjq8800000000000000007", "0a0a"),
+            ("text=TEXT", detail),
+        ];
+        with(OPERATOR, &changes)
+    };
+    let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    let step = PolicyStep {
+        exchange: "harbor.example".parse().unwrap(),
+        sequence: 4_800,
+        at: Timestamp(1_795_348_000_000_000),
+        act: act_with_twin(word("approve_policy", "from=0f0f author=carol"), 2),
+        proposal: Some(act(word("propose_policy", "from=0f0f"), 1)),
+        files: vec![],
+        from_files: vec![],
+        stopped: false,
+    };
+    let base = file("base.cedar", "permit (principal, action, resource);\n");
+    let tightened = PolicyStep {
+        act: act(word("tighten_policy", "from=0f0f"), 1),
+        proposal: None,
+        files: vec![base.clone(), file("stop.cedar", "forbid (principal, action, resource);\n")],
+        from_files: vec![base.clone()],
+        ..step.clone()
+    };
+    let restored = PolicyStep {
+        act: act(word("restore_policy", "from=0f0f"), 2),
+        proposal: None,
+        stopped: true,
+        ..step.clone()
+    };
+    let twice = PolicyStep { files: vec![base.clone(), base], ..tightened.clone() };
+    vec![
+        good("approved", step.to_bytes()),
+        good("tightened", tightened.to_bytes()),
+        good("stopped", restored.to_bytes()),
+        bad("twice", twice.to_bytes()),
+        bad("trailing", [&step.to_bytes()[..], &[0xf6]].concat()),
+    ]
+}
+
 fn receipt(what: Outcome) -> Vec<u8> {
     Receipt {
         signer: name("harbor-hot"),
@@ -432,6 +476,7 @@ pub(crate) fn envelopes() -> Vec<Seed> {
         bad("script-behind", script(1, 6, 0, 0)),
         bad("script-enrolment", script(3, 0, 30, 1)),
         bad("script-removal", script(4, 1, 60, 7)),
+        bad("script-policy", script(5, 4, 40, 7)),
     ]
 }
 

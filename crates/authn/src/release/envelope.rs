@@ -41,11 +41,14 @@ pub enum Kind {
     Enrolment,
     /// Holdfast to signers: [`Removal`](super::Removal).
     Removal,
+    /// Holdfast to signers: [`PolicyStep`](super::PolicyStep).
+    Policy,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Release, Self::Receipt, Self::Spends, Self::Enrolment, Self::Removal];
+    pub const ALL: [Self; 6] =
+        [Self::Release, Self::Receipt, Self::Spends, Self::Enrolment, Self::Removal, Self::Policy];
 
     /// The `external_aad` of this kind's signatures.
     pub const fn aad(self) -> &'static str {
@@ -55,13 +58,14 @@ impl Kind {
             Self::Spends => "holdfast/spends/v1",
             Self::Enrolment => "holdfast/enrolment/v1",
             Self::Removal => "holdfast/removal/v1",
+            Self::Policy => "holdfast/policy/v1",
         }
     }
 
     /// The largest payload of this kind, in bytes. A statement carries every spend that a signer remembers.
     pub const fn payload_bytes_max(self) -> usize {
         match self {
-            Self::Release | Self::Receipt => 8 << 20,
+            Self::Release | Self::Receipt | Self::Policy => 8 << 20,
             Self::Spends => 256 << 20,
             Self::Enrolment | Self::Removal => 64 << 10,
         }
@@ -76,6 +80,7 @@ impl fmt::Display for Kind {
             Self::Spends => "statement of spends",
             Self::Enrolment => "enrolment",
             Self::Removal => "removal",
+            Self::Policy => "policy step",
         })
     }
 }
@@ -126,11 +131,13 @@ impl EnvelopeError {
             Self::KeyUnknown(Kind::Spends) => "spends_key_unknown",
             Self::KeyUnknown(Kind::Enrolment) => "enrolment_key_unknown",
             Self::KeyUnknown(Kind::Removal) => "removal_key_unknown",
+            Self::KeyUnknown(Kind::Policy) => "policy_step_key_unknown",
             Self::Signature(Kind::Release) => "release_signature",
             Self::Signature(Kind::Receipt) => "receipt_signature",
             Self::Signature(Kind::Spends) => "spends_signature",
             Self::Signature(Kind::Enrolment) => "enrolment_signature",
             Self::Signature(Kind::Removal) => "removal_signature",
+            Self::Signature(Kind::Policy) => "policy_step_signature",
         }
     }
 }

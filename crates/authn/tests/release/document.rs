@@ -5,12 +5,13 @@ use std::path::Path;
 
 use holdfast_authn::print_operator_key;
 use holdfast_authn::release::{
-    Basis, Enrolment, Kind, Receipt, Release, Removal, SignedAct, Spends, key_id, open, seal, verify_act,
+    Basis, Enrolment, Kind, PolicyStep, Receipt, Release, Removal, SignedAct, Spends, key_id, open, seal,
+    verify_act,
 };
 use holdfast_values::{OperatorText, WithdrawalText};
 
 use crate::samples::{
-    assertion, enrolments, hex, name, operator_key, receipt, receipt_key, release, release_key,
+    assertion, enrolments, hex, name, operator_key, policy_steps, receipt, receipt_key, release, release_key,
     release_with_words, removal, spends,
 };
 
@@ -47,6 +48,7 @@ fn examples() -> String {
     out += &indented(&approval.text);
     let [first, rotation, _] = enrolments();
     let words = release_with_words();
+    let [approved, tightened] = policy_steps();
     for (kind, what, payload, key) in [
         (Kind::Release, "release", release.to_bytes(), release_key()),
         (Kind::Receipt, "receipt for it", receipt().to_bytes(), receipt_key()),
@@ -55,6 +57,8 @@ fn examples() -> String {
         (Kind::Enrolment, "enrolment of another, on that one's word", rotation.to_bytes(), release_key()),
         (Kind::Removal, "removal of the first", removal().to_bytes(), release_key()),
         (Kind::Release, "release with what customers' keys said", words.to_bytes(), release_key()),
+        (Kind::Policy, "policy step that alice and bob approved", approved.to_bytes(), release_key()),
+        (Kind::Policy, "policy step by which alice tightens", tightened.to_bytes(), release_key()),
     ] {
         let sealed = seal(kind, &payload, &key);
         let (before, signature) = sealed.split_at(sealed.len() - 64);
@@ -67,6 +71,11 @@ fn examples() -> String {
         {
             out += "\nThe text that the first key asserts, to bring in another:\n\n";
             out += &indented(text);
+        }
+        if payload == approved.to_bytes() {
+            out += "\nThe text by which carol proposes a policy, and the one by which others approve it:\n\n";
+            out += &indented(&approved.proposal.as_ref().unwrap().text);
+            out += &format!("\n{}", indented(&approved.act.text));
         }
         if payload == words.to_bytes() {
             let [one, other] = &words.payments[..] else { panic!() };
@@ -126,6 +135,10 @@ fn the_documented_examples_open_and_parse() {
         let bytes = seal(Kind::Enrolment, &enrolment.to_bytes(), &release_key());
         let (payload, _) = open(Kind::Enrolment, &bytes, &holdfast).unwrap();
         assert_eq!(Enrolment::parse(&payload), Ok(enrolment));
+    }
+    for step in policy_steps() {
+        let bytes = seal(Kind::Policy, &step.to_bytes(), &release_key());
+        assert_eq!(PolicyStep::parse(&open(Kind::Policy, &bytes, &holdfast).unwrap().0), Ok(step));
     }
     let bytes = seal(Kind::Removal, &removal().to_bytes(), &release_key());
     assert_eq!(Removal::parse(&open(Kind::Removal, &bytes, &holdfast).unwrap().0), Ok(removal()));

@@ -6,9 +6,12 @@ use holdfast_authn::release::evidence::{
     PUBLIC_KEY_BYTES_MAX, SIGNATURE_BYTES_MAX,
 };
 use holdfast_authn::release::payload::{APPROVALS_MAX, EPOCHS_MAX, PAYMENTS_MAX};
+use holdfast_authn::release::policy::{FILE_BYTES_MAX, FILE_NAME_BYTES_MAX, FILES_MAX};
 use holdfast_authn::release::receipt::CONFLICT_KEYS_MAX;
 use holdfast_authn::release::spends::TRANSACTIONS_MAX;
-use holdfast_authn::release::{Enrolment, Outcome, PayloadError, Receipt, Release, Removal, Spends};
+use holdfast_authn::release::{
+    Enrolment, Outcome, PayloadError, PolicyStep, Receipt, Release, Removal, Spends,
+};
 use holdfast_authn::request::{HEADERS_MAX, PART_BYTES_MAX};
 use holdfast_values::{Timestamp, WithdrawalId};
 use minicbor::data::Type;
@@ -16,8 +19,8 @@ use minicbor::{Decoder, Encoder};
 use proptest::prelude::*;
 
 use crate::samples::{
-    any_enrolment, any_receipt, any_release, any_spends, enrolments, receipt, release, release_with_words,
-    removal, spends,
+    any_enrolment, any_policy_step, any_receipt, any_release, any_spends, enrolments, policy_steps, receipt,
+    release, release_with_words, removal, spends,
 };
 
 fn release_code(bytes: &[u8]) -> &'static str {
@@ -159,6 +162,10 @@ fn maps_with_missing_unknown_repeated_or_oddly_written_keys_are_refused() {
         refuses_changed_maps(&enrolment.to_bytes(), maps, |bytes| Enrolment::parse(bytes).err());
     }
     refuses_changed_maps(&removal().to_bytes(), 1, |bytes| Removal::parse(bytes).err());
+    let [approved, tightened] = policy_steps();
+    for (step, maps) in [(approved, 6), (tightened, 6)] {
+        refuses_changed_maps(&step.to_bytes(), maps, |bytes| PolicyStep::parse(bytes).err());
+    }
     refuses_changed_maps(&receipt().to_bytes(), 3, |bytes| Receipt::parse(bytes).err());
     refuses_changed_maps(&spends().to_bytes(), 3, |bytes| Spends::parse(bytes).err());
     let mut voided = receipt();
@@ -304,6 +311,15 @@ fn limits_hold_exactly() {
         enrolment.public_key = bytes(PUBLIC_KEY_BYTES_MAX);
         assert_eq!(Enrolment::parse(&enrolment.to_bytes()).is_ok(), expected);
 
+        let step = |change: &dyn Fn(&mut PolicyStep)| {
+            let [_, mut step] = policy_steps();
+            change(&mut step);
+            assert_eq!(PolicyStep::parse(&step.to_bytes()).is_ok(), expected);
+        };
+        step(&|s| s.files[1].0 = "s".repeat(FILE_NAME_BYTES_MAX + over));
+        step(&|s| s.from_files[0].1 = "s".repeat(FILE_BYTES_MAX + over));
+        step(&|s| s.files = (0..FILES_MAX + over).map(|n| (format!("{n:04}"), String::new())).collect());
+
         let mut full = receipt();
         if let Outcome::Authorised { conflict_keys, withdrawals, .. } = &mut full.what {
             *conflict_keys = vec![conflict_keys[0]; CONFLICT_KEYS_MAX + over];
@@ -334,6 +350,19 @@ fn limits_hold_exactly() {
     let mut late = release();
     late.expires = Timestamp(1 << 63);
     assert_eq!(release_code(&late.to_bytes()), "release_malformed");
+}
+
+#[test]
+fn files_of_a_pack_stand_in_order_and_none_twice() {
+    let code = |files: &[&str]| {
+        let [_, mut step] = policy_steps();
+        step.files = files.iter().map(|name| ((*name).to_owned(), "text".to_owned())).collect();
+        PolicyStep::parse(&step.to_bytes()).err().map(|error| error.code())
+    };
+    assert_eq!(code(&["a", "b"]), None);
+    for files in [&["a", "a"][..], &["b", "a"], &[""], &["", "a"]] {
+        assert_eq!(code(files), Some("policy_step_malformed"), "{files:?}");
+    }
 }
 
 /// A length that is not there costs nothing and is refused.
@@ -367,6 +396,9 @@ fn every_truncation_is_refused_and_every_flipped_bit_changes_the_meaning() {
         check(&enrolment, &enrolment.to_bytes(), Enrolment::parse);
     }
     check(&removal(), &removal().to_bytes(), Removal::parse);
+    for step in policy_steps() {
+        check(&step, &step.to_bytes(), PolicyStep::parse);
+    }
     check(&receipt(), &receipt().to_bytes(), Receipt::parse);
     check(&spends(), &spends().to_bytes(), Spends::parse);
 }
@@ -390,6 +422,11 @@ proptest! {
     }
 
     #[test]
+    fn policy_steps_come_back(step in any_policy_step()) {
+        prop_assert_eq!(PolicyStep::parse(&step.to_bytes()), Ok(step));
+    }
+
+    #[test]
     fn statements_come_back(spends in any_spends()) {
         prop_assert_eq!(Spends::parse(&spends.to_bytes()), Ok(spends));
     }
@@ -403,6 +440,7 @@ proptest! {
         let samples = [release().to_bytes(), receipt().to_bytes(), spends().to_bytes(), Vec::new()];
         let words = enrolments().map(|enrolment| enrolment.to_bytes());
         let words = words.into_iter().chain([removal().to_bytes(), release_with_words().to_bytes()]);
+        let words = words.chain(policy_steps().map(|step| step.to_bytes()));
         for sample in samples.into_iter().chain(words) {
             let at = at.index(sample.len() + 1);
             let end = (at + cut).min(sample.len());
@@ -417,6 +455,9 @@ proptest! {
                 prop_assert_eq!(parsed.to_bytes(), spliced.clone());
             }
             if let Ok(parsed) = Enrolment::parse(&spliced) {
+                prop_assert_eq!(parsed.to_bytes(), spliced.clone());
+            }
+            if let Ok(parsed) = PolicyStep::parse(&spliced) {
                 prop_assert_eq!(parsed.to_bytes(), spliced.clone());
             }
             if let Ok(parsed) = Removal::parse(&spliced) {

@@ -2,8 +2,9 @@
 
 use holdfast_authn::encoding::to_base64url;
 use holdfast_authn::release::{
-    Basis, BoundAssertion, Enrolment, MandateUse, OperatorSignature, Outcome, Payment, Receipt, Release,
-    Removal, SignedAct, SignedHttpRequest, SigningKey, Spend, Spends, SpentTransaction, SpentTransfer,
+    Basis, BoundAssertion, Enrolment, MandateUse, OperatorSignature, Outcome, Payment, PolicyStep, Receipt,
+    Release, Removal, SignedAct, SignedHttpRequest, SigningKey, Spend, Spends, SpentTransaction,
+    SpentTransfer,
 };
 use holdfast_values::texts::{ExchangeName, Nonce, Window};
 use holdfast_values::{
@@ -275,6 +276,47 @@ pub(crate) fn removal() -> Removal {
     }
 }
 
+/// The text of an act about the policy, from one hash to another.
+fn policy_act(act: &str, to: [u8; 32], detail: &str, payload: bool) -> String {
+    OperatorText {
+        exchange: exchange(),
+        act: act.parse().unwrap(),
+        target: hex(&to).parse().unwrap(),
+        detail: format!("from={}{detail}", hex(&[0x0f; 32])).parse().unwrap(),
+        payload: payload.then_some([0x9a; 32]),
+        window: Window::new("2026-11-22T09:30:00Z".parse().unwrap(), "2026-11-22T11:30:00Z".parse().unwrap())
+            .unwrap(),
+        nonce: Nonce([0x5c; 32]),
+    }
+    .to_string()
+}
+
+/// Steps of the policy: one that others than its author approved, and one that tightens.
+pub(crate) fn policy_steps() -> [PolicyStep; 2] {
+    let proposed = policy_act("propose_policy", [0x0a; 32], "", true);
+    let approved = policy_act("approve_policy", [0x0a; 32], " author=carol", false);
+    let step = PolicyStep {
+        exchange: exchange(),
+        sequence: 48_100,
+        at: at("2026-11-22T11:00:00Z"),
+        act: sign(&approved, &["alice", "bob"]),
+        proposal: Some(sign(&proposed, &["carol"])),
+        files: Vec::new(),
+        from_files: Vec::new(),
+        stopped: false,
+    };
+    let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    let base = file("base.cedar", "permit (principal, action, resource);\n");
+    let tightened = PolicyStep {
+        act: sign(&policy_act("tighten_policy", [0x0b; 32], "", true), &["alice"]),
+        proposal: None,
+        files: vec![base.clone(), file("stop.cedar", "forbid (principal, action, resource);\n")],
+        from_files: vec![base],
+        ..step.clone()
+    };
+    [step, tightened]
+}
+
 fn conflict_key() -> ConflictKey {
     ConflictKey::Outpoint { txid: [0xc0; 32], vout: 1 }
 }
@@ -412,6 +454,26 @@ pub(crate) fn any_enrolment() -> impl Strategy<Value = Enrolment> {
                 basis,
             }
         })
+}
+
+pub(crate) fn any_policy_step() -> impl Strategy<Value = PolicyStep> {
+    let files = || {
+        proptest::collection::btree_map("[a-z.]{1,64}", any_text(), 0..4)
+            .prop_map(|files| files.into_iter().collect::<Vec<_>>())
+    };
+    let acts = (any_act(), proptest::option::of(any_act()));
+    (any_integer(), any_time(), acts, files(), files(), any::<bool>()).prop_map(
+        |(sequence, at, (act, proposal), files, from_files, stopped)| PolicyStep {
+            exchange: exchange(),
+            sequence,
+            at,
+            act,
+            proposal,
+            files,
+            from_files,
+            stopped,
+        },
+    )
 }
 
 fn any_conflict_key() -> impl Strategy<Value = ConflictKey> {
