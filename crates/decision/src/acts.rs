@@ -94,7 +94,72 @@ pub enum Act {
         #[n(2)]
         key: Digest,
     },
+    /// Put a policy before the others; the payload is the pack with its reason and report.
+    #[n(16)]
+    ProposePolicy(#[n(0)] Box<PolicyProposal>),
+    /// Let a proposed policy decide; its author's own signature does not count.
+    #[n(17)]
+    ApprovePolicy {
+        /// The pack's hash.
+        #[cbor(n(0), with = "minicbor::bytes")]
+        hash: [u8; 32],
+        /// The hash of the pack that it follows.
+        #[cbor(n(1), with = "minicbor::bytes")]
+        from: [u8; 32],
+        /// Whose proposal.
+        #[n(2)]
+        author: Name,
+    },
+    /// Decide by the active policy made tighter, as its text shows; the payload is the whole pack.
+    #[n(18)]
+    TightenPolicy(#[n(0)] Box<PolicyTightening>),
+    /// Go back to a policy that was approved and left not long ago.
+    #[n(19)]
+    RestorePolicy {
+        /// The pack's hash.
+        #[cbor(n(0), with = "minicbor::bytes")]
+        hash: [u8; 32],
+        /// The hash of the pack that decides now.
+        #[cbor(n(1), with = "minicbor::bytes")]
+        from: [u8; 32],
+    },
+    /// Stop an act that waits for its time, or take a proposal back.
+    #[n(20)]
+    StopAct(#[n(0)] Digest),
 }
+
+/// A policy, and why it should decide.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct PolicyProposal {
+    /// The pack.
+    #[n(0)]
+    pub source: PolicySource,
+    /// The hash of the pack that it follows.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub from: [u8; 32],
+    /// Why; at most [`REASON_BYTES_MAX`].
+    #[n(2)]
+    pub reason: String,
+    /// What its author found out about it (difference, proofs, back-test), as JSON; at most [`REPORT_BYTES_MAX`].
+    #[n(3)]
+    pub report: String,
+}
+
+/// The active policy, made tighter.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct PolicyTightening {
+    /// The whole pack.
+    #[n(0)]
+    pub source: PolicySource,
+    /// The hash of the pack that it follows.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub from: [u8; 32],
+}
+
+/// The longest reason of a proposal.
+pub const REASON_BYTES_MAX: usize = 1_024;
+/// The longest report of a proposal.
+pub const REPORT_BYTES_MAX: usize = 65_536;
 
 /// A new epoch, and what one signer remembers.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -142,55 +207,116 @@ pub struct ActLines {
 pub enum Required {
     /// It tightens: one operator is enough.
     One,
+    /// It undoes what one alone did: two, whatever the configuration says.
+    Two,
     /// It loosens: as many as the configuration says, and never fewer than two.
     Several,
 }
 
-/// Name, what it needs and what it is for: the table of `docs/operator-acts.md`.
-pub const ACTS: [(&str, Required, &str); 15] = [
-    ("resume", Required::Several, "end a halt: target `overall`, `asset:X`, `wallet:X` or `account:X`"),
-    (
-        "approve_withdrawal",
-        Required::Several,
-        "let a held withdrawal go on: target the withdrawal, detail `text=HEX`, the SHA-256 of its text",
-    ),
-    ("unfreeze_account", Required::Several, "end an account's freeze: target the account"),
-    ("set_tier", Required::Several, "target the account, detail `tier=NAME`"),
-    (
-        "set_limits",
-        Required::Several,
-        "target the account, detail `usd-cents-24h=N usd-cents-30d=N`, or `tier` for N",
-    ),
-    ("configure", Required::Several, "replace the configuration: the payload is the document"),
-    (
-        "enrol_operator",
-        Required::Several,
-        "target the name, detail `key=HEX`; counts after the operators' ageing",
-    ),
-    ("revoke_operator", Required::One, "target the name"),
-    ("activate_policy", Required::Several, "target the pack's hash; the payload is the pack"),
-    ("import", Required::Several, "the payload is the manifest: SHA-256 digests, one a line"),
-    ("issue_token", Required::Several, "target the client, detail `scopes=N hash=HEX`"),
-    ("confirm_clock", Required::Several, "the clock is right: deadlines and refills go on"),
-    ("activate_rules", Required::Several, "detail `version=N`"),
-    (
-        "begin_epoch",
-        Required::Several,
-        "let a restored journal go on: target `epoch:N`, detail `store=HEX counter=N`, those of a signer's statement",
-    ),
-    (
-        "recover_account",
-        Required::Several,
-        "give an account back to its owner: target the account, detail `credential=HEX key=HEX`, the SHA-256 of the waiting credential's id and of its key; once the recovery has waited `recovery_wait` (72 h), by a text whose not-before is after its beginning",
-    ),
-];
+impl Required {
+    /// As `docs/operator-acts.md` says it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::One => "one",
+            Self::Two => "two",
+            Self::Several => "several",
+        }
+    }
+}
+
+/// How long an act waits between its signatures and its effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// Not at all.
+    No,
+    /// The configured `resume_delay`.
+    Resume,
+    /// The configured `loosening_delay`.
+    Loosening,
+}
+
+impl Waits {
+    /// As `docs/operator-acts.md` says it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::Resume => "`resume_delay`",
+            Self::Loosening => "`loosening_delay`",
+        }
+    }
+}
+
+/// A row of the table of `docs/operator-acts.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActRow {
+    /// The act's name.
+    pub name: &'static str,
+    /// Whose signatures, unless it only tightens.
+    pub required: Required,
+    /// How long it waits, unless it only tightens.
+    pub waits: Waits,
+    /// What it does, and what its text says.
+    pub what: &'static str,
+}
+
+macro_rules! acts {
+    ($($name:literal $required:ident $waits:ident $what:literal;)*) => {
+        /// All acts that a new text can name.
+        pub const ACTS: &[ActRow] =
+            &[$(ActRow { name: $name, required: Required::$required, waits: Waits::$waits, what: $what },)*];
+    };
+}
+
+acts! {
+    "resume" Several Resume "end a halt: target `overall`, `asset:X`, `wallet:X` or `account:X`; a new halt of the same stops it";
+    "approve_withdrawal" Several No "let a held withdrawal go on: target the withdrawal, detail `text=HEX`, the SHA-256 of its text";
+    "unfreeze_account" Several No "end an account's freeze: target the account";
+    "set_tier" Several Loosening "target the account, detail `tier=NAME`";
+    "set_limits" Several Loosening "target the account, detail `usd-cents-24h=N usd-cents-30d=N`, or `tier` for N; where neither rises, one signature and no wait";
+    "configure" Several Loosening "replace the configuration: the payload is the document; where it only tightens, one signature and no wait";
+    "enrol_operator" Several Loosening "target the name, detail `key=HEX`; counts after the operators' ageing";
+    "revoke_operator" One No "target the name";
+    "activate_policy" Several No "before rules version 3 alone: target the pack's hash; the payload is the pack";
+    "import" Several Loosening "the payload is the manifest: SHA-256 digests, one a line";
+    "issue_token" Several Loosening "target the client, detail `scopes=N hash=HEX`; a token that can only read and halt does not wait";
+    "confirm_clock" Several No "the clock is right: deadlines and refills go on";
+    "activate_rules" Several Loosening "detail `version=N`; never an older one";
+    "begin_epoch" Several No "let a restored journal go on: target `epoch:N`, detail `store=HEX counter=N`, those of a signer's statement";
+    "recover_account" Several No "give an account back to its owner: target the account, detail `credential=HEX key=HEX`, the SHA-256 of the waiting credential's id and of its key; once the recovery has waited `recovery_wait` (72 h), by a text whose not-before is after its beginning";
+    "propose_policy" One No "put a policy before the others: target the pack's hash, detail `from=HEX`, the hash of the active pack; the payload is the pack with its reason and report";
+    "approve_policy" Several Loosening "let a proposed policy decide: target the pack's hash, detail `from=HEX author=NAME`; its author's own signature does not count";
+    "tighten_policy" One No "make the active policy tighter, as its text alone shows: target the new pack's hash, detail `from=HEX`; the payload is the whole new pack";
+    "restore_policy" Two No "go back to a policy that was approved and left at most 72 h ago: target its hash, detail `from=HEX`";
+    "stop_act" One No "stop an act that waits, or take a proposal back: target `act:HEX`, the nonce of its text";
+}
 
 impl Act {
-    /// What this act needs.
+    /// What this act needs, unless State shows that it only tightens.
     pub const fn required(&self) -> Required {
         match self {
-            Self::RevokeOperator(_) => Required::One,
+            Self::RevokeOperator(_) | Self::ProposePolicy(_) | Self::TightenPolicy(_) | Self::StopAct(_) => {
+                Required::One
+            }
+            Self::RestorePolicy { .. } => Required::Two,
             _ => Required::Several,
+        }
+    }
+
+    /// How long this act waits, unless State shows that it only tightens.
+    pub fn waits(&self) -> Waits {
+        let halts_and_reads = TokenScopes::READ.with(TokenScopes::HALT);
+        match self {
+            Self::Resume(_) => Waits::Resume,
+            Self::IssueToken(token) if halts_and_reads.contains(token.scopes) => Waits::No,
+            Self::SetTier { .. }
+            | Self::SetLimits { .. }
+            | Self::Configure(_)
+            | Self::EnrolOperator(_)
+            | Self::Import(_)
+            | Self::IssueToken(_)
+            | Self::ActivateRules(_)
+            | Self::ApprovePolicy { .. } => Waits::Loosening,
+            _ => Waits::No,
         }
     }
 
@@ -238,6 +364,18 @@ impl Act {
                 let detail = format!("credential={} key={}", hex(&credential.0), hex(&key.0));
                 ("recover_account", account.to_string(), detail, false)
             }
+            Self::ProposePolicy(proposal) => {
+                ("propose_policy", hex(&proposal.source.hash), from_text(&proposal.from), true)
+            }
+            Self::ApprovePolicy { hash, from, author } => {
+                let detail = format!("{} author={author}", from_text(from));
+                ("approve_policy", hex(hash), detail, false)
+            }
+            Self::TightenPolicy(tightening) => {
+                ("tighten_policy", hex(&tightening.source.hash), from_text(&tightening.from), true)
+            }
+            Self::RestorePolicy { hash, from } => ("restore_policy", hex(hash), from_text(from), false),
+            Self::StopAct(nonce) => ("stop_act", format!("act:{}", hex(&nonce.0)), none(), false),
         };
         ActLines { act, target, detail, payload }
     }
@@ -289,6 +427,16 @@ impl Act {
                     key: Digest(unhex(key.strip_prefix("key=")?)?),
                 }
             }
+            "approve_policy" => {
+                let (from, author) = detail.split_once(' ')?;
+                Self::ApprovePolicy {
+                    hash: unhex(target)?,
+                    from: parse_from(from)?,
+                    author: author.strip_prefix("author=")?.parse().ok()?,
+                }
+            }
+            "restore_policy" => Self::RestorePolicy { hash: unhex(target)?, from: parse_from(detail)? },
+            "stop_act" => Self::StopAct(Digest(unhex(target.strip_prefix("act:")?)?)),
             "activate_rules" => Self::ActivateRules(detail.strip_prefix("version=")?.parse().ok()?),
             _ => return None,
         };
@@ -319,6 +467,16 @@ pub fn parse_scope(text: &str) -> Option<Scope> {
         ("account", account) => Some(Scope::Account(account.parse().ok()?)),
         _ => None,
     }
+}
+
+/// How a text names the pack that another follows.
+fn from_text(from: &[u8; 32]) -> String {
+    format!("from={}", hex(from))
+}
+
+/// Reads the `from=HEX` of a policy act's detail.
+pub fn parse_from(detail: &str) -> Option<[u8; 32]> {
+    unhex(detail.strip_prefix("from=")?)
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -370,15 +528,18 @@ mod tests {
             Act::SetLimits { account, usd_cents_24h: Some(UsdCents(5)), usd_cents_30d: None },
             Act::EnrolOperator(OperatorKey { name: name.clone(), public_key: [0xab; 32] }),
             Act::RevokeOperator(name.clone()),
-            Act::IssueToken(TokenSpec { client: name, token_hash: [1; 32], scopes: TokenScopes(3) }),
+            Act::IssueToken(TokenSpec { client: name.clone(), token_hash: [1; 32], scopes: TokenScopes(3) }),
+            Act::ApprovePolicy { hash: [5; 32], from: [6; 32], author: name },
+            Act::RestorePolicy { hash: [5; 32], from: [6; 32] },
+            Act::StopAct(Digest([8; 32])),
             Act::ConfirmClock,
             Act::ActivateRules(2),
         ];
         for act in acts {
             let lines = act.lines();
             assert_eq!(Act::parse(lines.act, &lines.target, &lines.detail), Some(act.clone()), "{act:?}");
-            let row = ACTS.iter().find(|row| row.0 == lines.act).expect("every act stands in the table");
-            assert_eq!(row.1, act.required());
+            let row = ACTS.iter().find(|row| row.name == lines.act).expect("every act stands in the table");
+            assert_eq!((row.required, row.waits), (act.required(), act.waits()));
         }
         assert_eq!(Act::parse("activate_rules", "-", "version=02"), None, "another spelling");
         assert_eq!(Act::parse("confirm_clock", "x", "-"), None);
@@ -392,9 +553,8 @@ mod tests {
         let rows: Vec<&str> = documented.lines().filter(|line| line.starts_with("| `")).collect();
         let table: Vec<String> = ACTS
             .iter()
-            .map(|(act, required, what)| {
-                let signatures = if *required == Required::One { "one" } else { "several" };
-                format!("| `{act}` | {signatures} | {what} |")
+            .map(|row| {
+                format!("| `{}` | {} | {} | {} |", row.name, row.required.name(), row.waits.name(), row.what)
             })
             .collect();
         assert_eq!(rows, table);

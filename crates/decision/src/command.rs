@@ -281,6 +281,16 @@ pub enum Command {
         #[cbor(n(2), with = "minicbor::bytes")]
         nonce: [u8; 32],
     },
+    /// Stop an act that waits for its time, or take a proposal back. Tightening: anyone trusted may.
+    #[n(33)]
+    StopAct {
+        /// The nonce of its text.
+        #[n(0)]
+        act: Digest,
+        /// Who asked.
+        #[n(1)]
+        by: Name,
+    },
 }
 
 /// A transaction as it would be signed, read at the edge from its final bytes.

@@ -5,6 +5,11 @@
 use holdfast_values::{Amount, AssetSpec, Family, Micros, Name, Network, UsdCents, time};
 use minicbor::{Decode, Encode};
 
+mod direction;
+
+pub use direction::Direction;
+pub(crate) use direction::only_tightens;
+
 /// The three classes of outflow, by how well somebody vouches for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(index_only)]
@@ -212,7 +217,46 @@ pub struct Parameters {
     /// How long a recovery waits for a veto before operators may end it; absent: [`RECOVERY_WAIT`].
     #[n(15)]
     pub recovery_wait: Option<Micros>,
+    /// How long what loosens waits between its signatures and its effect; absent: [`LOOSENING_DELAY`].
+    #[n(16)]
+    pub loosening_delay: Option<Micros>,
+    /// How long the end of a halt waits; absent: [`RESUME_DELAY`].
+    #[n(17)]
+    pub resume_delay: Option<Micros>,
+    /// For how long after the first record nothing waits; absent: [`SETUP_WINDOW`].
+    #[n(18)]
+    pub setup_window: Option<Micros>,
 }
+
+impl Parameters {
+    /// How long what loosens waits.
+    pub fn loosening_delay(&self) -> Micros {
+        self.loosening_delay.unwrap_or(LOOSENING_DELAY)
+    }
+
+    /// How long the end of a halt waits.
+    pub fn resume_delay(&self) -> Micros {
+        self.resume_delay.unwrap_or(RESUME_DELAY)
+    }
+
+    /// For how long after the first record nothing waits.
+    pub fn setup_window(&self) -> Micros {
+        self.setup_window.unwrap_or(SETUP_WINDOW)
+    }
+}
+
+/// How long what loosens waits, unless the configuration says otherwise.
+pub const LOOSENING_DELAY: Micros = time::DAY;
+/// The longest that it may wait.
+pub const LOOSENING_DELAY_MAX: Micros = 30 * time::DAY;
+/// How long the end of a halt waits, unless the configuration says otherwise.
+pub const RESUME_DELAY: Micros = 10 * time::MINUTE;
+/// The longest that it may wait.
+pub const RESUME_DELAY_MAX: Micros = time::DAY;
+/// For how long after the first record nothing waits, unless the configuration says otherwise.
+pub const SETUP_WINDOW: Micros = time::HOUR;
+/// The longest that this may last.
+pub const SETUP_WINDOW_MAX: Micros = 7 * time::DAY;
 
 /// How old a credential must be to count, unless the configuration says otherwise.
 pub const CREDENTIAL_AGEING: Micros = 72 * time::HOUR;
@@ -243,6 +287,9 @@ impl Default for Parameters {
             release_lifetime: None,
             credential_ageing: None,
             recovery_wait: None,
+            loosening_delay: None,
+            resume_delay: None,
+            setup_window: None,
         }
     }
 }
@@ -584,6 +631,16 @@ impl Parameters {
                 name: "release_lifetime",
                 expected: "1 second to 10 minutes",
             });
+        }
+        let delays = [
+            ("loosening_delay", self.loosening_delay(), LOOSENING_DELAY_MAX, "at most 30 days"),
+            ("resume_delay", self.resume_delay(), RESUME_DELAY_MAX, "at most 1 day"),
+            ("setup_window", self.setup_window(), SETUP_WINDOW_MAX, "at most 7 days"),
+        ];
+        for (name, delay, most, expected) in delays {
+            if delay > most {
+                return Err(ConfigurationError::Parameter { name, expected });
+            }
         }
         let shares = [
             ("price_move_permille", self.price_move_permille),

@@ -7,6 +7,7 @@ use crate::account::{ADDRESSES_MAX, ALLOWLIST_MAX, API_KEYS_MAX};
 use crate::acts::Digest;
 use crate::command::{Command, ImportedAccount, Initialise, Price, RequestWithdrawal, Scopes};
 use crate::event::{AccountIndex, Event, Events, Factors, Lane, Status, WithdrawalRequested};
+use crate::governance::Turn;
 use crate::judge::{Subject, judge};
 use crate::protection::ApiKeySpec;
 use crate::reason::{Cause, Reason, Refusal, Severity};
@@ -40,7 +41,8 @@ pub fn next_deadline(state: &State) -> Option<Timestamp> {
     let check = state.checks.first().map(|(at, _)| *at);
     let lane = state.lane_checks.first().map(|(at, _)| *at);
     let trim = state.has_memory().then_some(state.trim_at);
-    [check, lane, trim].into_iter().flatten().min()
+    let governance = state.governance.as_ref().and_then(|governance| Some(governance.next()?.0));
+    [check, lane, trim, governance].into_iter().flatten().min()
 }
 
 fn dispatch(state: &State, at: Timestamp, command: &Command, out: &mut Events) -> Answer {
@@ -123,11 +125,9 @@ fn dispatch(state: &State, at: Timestamp, command: &Command, out: &mut Events) -
         Command::ReportOneTimeCode { account, withdrawal } => {
             report_one_time_code(state, at, account, *withdrawal, out)?;
         }
-        Command::Halt { scope, .. } => {
+        Command::Halt { scope, by } => {
             known_scope(state, scope)?;
-            if !state.halts.contains(scope) {
-                out.push(Event::Halted { scope: scope.clone() });
-            }
+            crate::govern::halt(state, scope, by, out);
         }
         Command::DenyWithdrawal { withdrawal, by } => deny(state, *withdrawal, by, out)?,
         Command::OperatorAct(act) => crate::operate::operate(state, at, act, out)?,
@@ -152,6 +152,7 @@ fn dispatch(state: &State, at: Timestamp, command: &Command, out: &mut Events) -
         Command::RecordSession(session) => crate::sessions::record(state, at, session, out)?,
         Command::RevokeApiKeys { cohort, .. } => crate::keys::revoke(state, at, cohort, out)?,
         Command::RecordKeyUse { keys } => crate::keys::used(state, at, keys, out)?,
+        Command::StopAct { act, by } => crate::govern::stop(state, *act, by, out)?,
     }
     Ok(())
 }
@@ -378,12 +379,13 @@ fn deny(state: &State, withdrawal: WithdrawalId, by: &Name, out: &mut Events) ->
 }
 
 enum Due {
+    Governance(Turn),
     Check(WithdrawalId),
     Lane(Lane),
     Trim,
 }
 
-/// One deadline a tick: the earliest, and of equal ones withdrawals before lines before memory.
+/// One deadline a tick: the earliest, and of equal ones the rules before withdrawals before lines before memory.
 fn tick(state: &State, at: Timestamp, out: &mut Events) {
     if state.is_clock_suspect() {
         return;
@@ -391,8 +393,11 @@ fn tick(state: &State, at: Timestamp, out: &mut Events) {
     let check = state.checks.first().map(|(due, id)| (*due, Due::Check(*id)));
     let lane = state.lane_checks.first().map(|(due, lane)| (*due, Due::Lane(*lane)));
     let trim = state.has_memory().then_some((state.trim_at, Due::Trim));
-    let earliest = [check, lane, trim].into_iter().flatten().min_by_key(|(due, _)| *due);
+    let governance = state.governance.as_ref().and_then(|governance| governance.next());
+    let governance = governance.map(|(due, turn)| (due, Due::Governance(turn)));
+    let earliest = [governance, check, lane, trim].into_iter().flatten().min_by_key(|(due, _)| *due);
     match earliest.filter(|(due, _)| *due <= at) {
+        Some((_, Due::Governance(turn))) => crate::govern::take_turn(state, at, turn, out),
         Some((_, Due::Check(id))) => check_again(state, at, id, out),
         Some((_, Due::Lane(lane))) => serve(state, at, lane, out),
         Some((_, Due::Trim)) => out.push(Event::Trimmed { until: at }),

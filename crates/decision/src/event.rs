@@ -17,6 +17,7 @@ use crate::command::{
 use crate::configuration::{Class, Configuration};
 use crate::reason::Refusal;
 
+pub use crate::governance::{PolicyMove, PolicyMoveKind, ProposalEnd, ProposalOpened, ScheduledAct};
 pub use crate::outcome::{Decision, Factors, Lane, Status};
 pub use crate::protection::{
     ApprovedText, Basis, BoundApproval, Change, CodeProof, KeyCohort, KeyUse, SessionFacts,
@@ -636,6 +637,52 @@ pub enum Event {
         /// Whose.
         #[n(0)]
         account: AccountIndex,
+    },
+    /// A policy was proposed.
+    #[n(68)]
+    PolicyProposed(#[n(0)] Box<ProposalOpened>),
+    /// A proposal is open no more.
+    #[n(69)]
+    ProposalClosed {
+        /// The nonce of its text.
+        #[n(0)]
+        nonce: Digest,
+        /// Why.
+        #[n(1)]
+        why: ProposalEnd,
+    },
+    /// An act has its signatures, and waits for its time.
+    #[n(70)]
+    ActScheduled(#[n(0)] Box<ScheduledAct>),
+    /// A waiting act was stopped.
+    #[n(71)]
+    ActStopped {
+        /// The nonce of its text.
+        #[n(0)]
+        nonce: Digest,
+        /// Who stopped it.
+        #[n(1)]
+        by: Name,
+    },
+    /// A waiting act's time came, and it could not take effect any more.
+    #[n(72)]
+    ActLapsed {
+        /// The nonce of its text.
+        #[n(0)]
+        nonce: Digest,
+        /// Why.
+        #[n(1)]
+        refusal: Refusal,
+    },
+    /// Why the policy changes that the next event names.
+    #[n(73)]
+    PolicyMoved(#[n(0)] Box<PolicyMove>),
+    /// A waiting act's time came: what it does follows.
+    #[n(74)]
+    ActTookEffect {
+        /// The nonce of its text.
+        #[n(0)]
+        nonce: Digest,
     },
 }
 

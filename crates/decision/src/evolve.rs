@@ -33,10 +33,14 @@ pub fn fold(state: &mut State, sequence: u64, at: Timestamp, events: &[Event]) {
 pub fn evolve(state: &mut State, at: Timestamp, event: &Event) {
     match event {
         Event::Initialised(first) => state.initialise(at, first),
-        Event::DowntimeRecorded { from } => state.steady.lose(*from, at),
+        Event::DowntimeRecorded { from } => {
+            state.steady.lose(*from, at);
+            state.put_off_governance(at);
+        }
         Event::ClockSuspected => state.steady.suspect(at),
         Event::ClockConfirmed => {
             state.steady.confirm(at);
+            state.put_off_governance(at);
             state.recheck_where(at, |_| true);
             state.wake_lanes(at);
         }
@@ -150,7 +154,10 @@ pub fn evolve(state: &mut State, at: Timestamp, event: &Event) {
         Event::ActAccepted { nonce, not_after } => {
             state.used_texts.insert(Digest(*nonce), *not_after);
         }
-        Event::Configured(configuration) => state.configure(at, configuration),
+        Event::Configured(configuration) => {
+            state.configuration_moves(at, configuration);
+            state.configure(at, configuration);
+        }
         Event::OperatorEnrolled(operator) => {
             let record = Operator { public_key: operator.public_key, enrolled_at: at, is_founder: false };
             state.operators.insert(operator.name.clone(), record);
@@ -159,7 +166,10 @@ pub fn evolve(state: &mut State, at: Timestamp, event: &Event) {
             state.operators.remove(name);
         }
         Event::PolicyActivated(policy) => state.activate(at, policy),
-        Event::RulesActivated(version) => state.rules = *version,
+        Event::RulesActivated(version) => {
+            state.rules = *version;
+            state.begin_governance(None);
+        }
         Event::ImportAuthorised(digests) => state.imports.extend(digests.iter().copied()),
         Event::ImportDone(digest) => {
             state.imports.remove(digest);
@@ -197,6 +207,13 @@ pub fn evolve(state: &mut State, at: Timestamp, event: &Event) {
         Event::ApiKeysRevoked { .. } | Event::ApiKeysUsed { .. } | Event::ApiKeyWoke { .. } => {
             state.evolve_keys(at, event);
         }
+        Event::PolicyProposed(_)
+        | Event::ProposalClosed { .. }
+        | Event::ActScheduled(_)
+        | Event::ActStopped { .. }
+        | Event::ActLapsed { .. }
+        | Event::ActTookEffect { .. }
+        | Event::PolicyMoved(_) => state.evolve_governance(at, event),
         Event::SnapshotRecorded { .. }
         | Event::Refused { .. }
         | Event::Repeated { .. }
@@ -233,6 +250,7 @@ impl State {
         self.exchange.clone_from(&first.exchange);
         self.simulated_clock = first.simulated_clock;
         self.rules = first.rules.unwrap_or(crate::RULES_FIRST);
+        self.begin_governance(Some(at));
         for operator in &first.operators {
             let record = Operator { public_key: operator.public_key, enrolled_at: at, is_founder: true };
             self.operators.insert(operator.name.clone(), record);
@@ -672,6 +690,7 @@ impl State {
         if let Some(ledger) = &mut self.ledger {
             ledger.trim(until, |id| self.withdrawals.contains_key(id));
         }
+        self.trim_governance(until);
         self.trim_at = until.plus(TRIM_EVERY);
     }
 
@@ -682,6 +701,7 @@ impl State {
             || !self.used_texts.is_empty()
             || !self.destinations.is_empty()
             || self.ledger.as_ref().is_some_and(|ledger| ledger.has_memory())
+            || self.governance.as_ref().is_some_and(|governance| governance.has_memory())
     }
 }
 

@@ -14,6 +14,8 @@ pub mod configuration;
 mod decide;
 pub mod event;
 mod evolve;
+mod govern;
+pub mod governance;
 mod judge;
 pub mod keys;
 pub mod ledger;
@@ -53,10 +55,12 @@ pub use withdrawal::Withdrawal;
 
 /// The versions of the rules that this code contains. A rule that changes its answers gets a new version, and the old one
 /// stays for as long as a journal may hold it.
-pub const RULES: &[u32] = &[1, 2];
+pub const RULES: &[u32] = &[1, 2, 3];
 /// The version that a new journal begins with.
 pub const RULES_LATEST: u32 = 2;
 /// The version of a journal whose first record names none.
 pub(crate) const RULES_FIRST: u32 = 1;
 /// From this version on a text past its time goes back to its owner, who may renew it; before, its withdrawal expired.
 pub(crate) const RULES_LAPSE: u32 = 2;
+/// From this version on what loosens waits, and policies are proposed, approved, tightened and restored.
+pub(crate) const RULES_GOVERNED: u32 = 3;

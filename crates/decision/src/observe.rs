@@ -16,6 +16,9 @@ use crate::refuse::{Answer, Refused};
 use crate::state::State;
 use crate::withdrawal::Withdrawal;
 
+/// Who stops what would have resumed a wallet, when a chain shows what cannot be.
+const ALARM: &str = "chain-alarm";
+
 /// Decides what an observation means.
 pub(crate) fn observe(state: &State, seen: &Observation, out: &mut Events) -> Answer {
     let wallet = state.wallet_index(&seen.wallet).ok_or(Refusal::WalletUnknown)?;
@@ -210,9 +213,8 @@ fn alarm(state: &State, alarm: Alarm, wallet: WalletIndex, seen: &Observation, o
 fn halt(state: &State, wallet: WalletIndex, out: &mut Events) {
     if let Some(wallet) = state.configuration().wallets.get(usize::from(wallet.0)) {
         let scope = Scope::Wallet(wallet.name.clone());
-        if !state.halts.contains(&scope) {
-            out.push(Event::Halted { scope });
-        }
+        let by = ALARM.parse().unwrap_or_else(|_| wallet.name.clone());
+        crate::govern::halt(state, &scope, &by, out);
     }
 }
 

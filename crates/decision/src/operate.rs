@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use holdfast_values::{AccountId, CaseId, Micros, OperatorText, Timestamp, WithdrawalId, time};
 
-use crate::acts::{Act, Digest, EpochStart, Required};
-use crate::command::{OperatorAct, OperatorKey, SecurityChange};
+use crate::acts::{Act, Digest, EpochStart};
+use crate::command::{OperatorAct, OperatorKey, OperatorSignature, SecurityChange};
 use crate::configuration::RECOVERY_WAIT;
 use crate::event::{Approval, Event, Events, RecoveredTransaction, Status};
 use crate::judge::{Subject, judge};
@@ -46,24 +46,34 @@ pub(crate) fn operate(state: &State, at: Timestamp, signed: &OperatorAct, out: &
     if state.used_texts.contains_key(&Digest(nonce)) {
         return Err(Refusal::TextUsed.into());
     }
-    let signers = count_signers(state, at, signed);
-    let needed = match signed.act.required() {
-        Required::One => 1,
-        Required::Several => state.configuration().parameters.loosening_signatures.max(2),
-    };
-    if signers < needed {
-        let detail = format!(
-            "{signers} of {needed} signatures count: different operators, past their ageing, are needed"
-        );
-        return Err(Refused(Refusal::SignaturesInsufficient, detail));
-    }
+    let act = Signed { act: &signed.act, text: &signed.text, signatures: &signed.signatures, from };
+    let terms = crate::govern::terms(state, at, act.act)?;
+    let signers = crate::govern::enough(state, at, &act, terms.required)?;
     out.push(Event::ActAccepted { nonce, not_after: until });
-    perform(state, at, (signed, from), signers, out)
+    let before = out.len();
+    // What waits is tried now too: a mistake is told to those who can sign anew, not to nobody in a day.
+    perform(state, at, &act, signers, out)?;
+    if terms.delay > 0 {
+        out.truncate(before);
+        crate::govern::schedule(state, at, (Digest(nonce), &act), (signers, terms.delay), out)?;
+    }
+    Ok(())
 }
 
-/// Different operators, each with the key enrolled now and past its ageing.
-fn count_signers(state: &State, at: Timestamp, signed: &OperatorAct) -> u32 {
-    count_signatures(state, at, signed.signatures.iter().map(|signature| &signature.operator))
+/// A signed act, as it is carried out.
+pub(crate) struct Signed<'a> {
+    pub(crate) act: &'a Act,
+    pub(crate) text: &'a str,
+    pub(crate) signatures: &'a [OperatorSignature],
+    /// The text's not-before.
+    pub(crate) from: Timestamp,
+}
+
+impl Signed<'_> {
+    /// What travels with what it lets through.
+    pub(crate) fn approval(&self) -> Approval {
+        Approval { text: self.text.to_owned(), signatures: self.signatures.to_vec() }
+    }
 }
 
 /// Of these, the different operators, each with the key enrolled now and past its ageing.
@@ -87,14 +97,15 @@ pub(crate) fn count_signatures<'a>(
     u32::try_from(names.len()).unwrap_or(u32::MAX)
 }
 
-fn perform(
+/// Carries out what has enough signatures.
+pub(crate) fn perform(
     state: &State,
     at: Timestamp,
-    (signed, from): (&OperatorAct, Timestamp),
+    signed: &Signed<'_>,
     signers: u32,
     out: &mut Events,
 ) -> Answer {
-    match &signed.act {
+    match signed.act {
         Act::Resume(scope) => {
             known_scope(state, scope)?;
             if !state.halts.contains(scope) {
@@ -181,6 +192,9 @@ fn perform(
             if !crate::RULES.contains(version) {
                 return Err(Refusal::RulesUnknown.into());
             }
+            if *version < state.rules() && state.rules() >= crate::RULES_GOVERNED {
+                return Err(Refusal::RulesOlder.into());
+            }
             out.push(Event::RulesActivated(*version));
         }
         Act::ApproveWithdrawal { withdrawal, text } => {
@@ -188,8 +202,13 @@ fn perform(
         }
         Act::BeginEpoch(start) => begin_epoch(state, start, out)?,
         Act::RecoverAccount { account, credential, key } => {
-            recover_account(state, at, account, (*credential, *key), (signed, from), out)?;
+            recover_account(state, at, account, (*credential, *key), signed, out)?;
         }
+        Act::ProposePolicy(_)
+        | Act::ApprovePolicy { .. }
+        | Act::TightenPolicy(_)
+        | Act::RestorePolicy { .. }
+        | Act::StopAct(_) => crate::govern::perform(state, at, signed, out)?,
     }
     Ok(())
 }
@@ -199,7 +218,7 @@ fn approve_withdrawal(
     state: &State,
     at: Timestamp,
     (withdrawal, text): (WithdrawalId, Digest),
-    signed: &OperatorAct,
+    signed: &Signed<'_>,
     signers: u32,
     out: &mut Events,
 ) -> Answer {
@@ -210,8 +229,8 @@ fn approve_withdrawal(
         return Err(Refused(Refusal::TextDiffers, detail));
     }
     let operators = u8::try_from(signers).unwrap_or(u8::MAX);
-    let approval = Approval { text: signed.text.clone(), signatures: signed.signatures.clone() };
-    out.push(Event::WithdrawalApproved { withdrawal, operators, approval: Box::new(approval) });
+    let approval = Box::new(signed.approval());
+    out.push(Event::WithdrawalApproved { withdrawal, operators, approval });
     let mut subject = Subject::open(state, at, open).ok_or(Refusal::CaseUnknown)?;
     subject.operators = operators;
     let judgement = judge(state, at, &subject);
@@ -225,7 +244,7 @@ fn recover_account(
     at: Timestamp,
     id: &AccountId,
     named: (Digest, Digest),
-    (signed, from): (&OperatorAct, Timestamp),
+    signed: &Signed<'_>,
     out: &mut Events,
 ) -> Answer {
     let account = state.account_index(id).ok_or(Refusal::AccountUnknown)?;
@@ -240,12 +259,12 @@ fn recover_account(
         let detail = format!("it has waited {} of {} s", waited / time::SECOND, wait / time::SECOND);
         return Err(Refused(Refusal::RecoveryWaits, detail));
     }
-    if from <= recovery.begun_at {
+    if signed.from <= recovery.begun_at {
         let detail =
             format!("it was signed for a recovery before the one that began at {}", recovery.begun_at);
         return Err(Refused(Refusal::TextNotNow, detail));
     }
-    let approval = Box::new(Approval { text: signed.text.clone(), signatures: signed.signatures.clone() });
+    let approval = Box::new(signed.approval());
     out.push(Event::AccountRecovered { account, credential: known.credential, approval });
     out.push(Event::SecurityChanged { account, kind: SecurityChange::Recovery });
     Ok(())

@@ -125,6 +125,17 @@ codes! {
         81 CodeUsed "code_used" "This code was used before: each is good once.",
         82 CodesUnknown "codes_unknown" "The account has no such codes, or newer ones by now.",
         83 CodeNotHere "code_not_here" "A recovery code signs in and changes an account's protection; it approves no withdrawal.",
+        84 ActReplaced "act_replaced" "This act was replaced: propose the policy, then approve it.",
+        85 PolicySuperseded "policy_superseded" "Another policy decides than the one that this would follow: propose it again, for that one.",
+        86 ProposalUnknown "proposal_unknown" "No open proposal of this author has this policy and follows the active one.",
+        87 ProposalExists "proposal_exists" "The author has an open proposal of this very policy already.",
+        88 ProposalInvalid "proposal_invalid" "A proposal changes something, has a reason of 1 to 1024 bytes and a report of at most 65536, and one author signs it alone.",
+        89 PolicyNotTighter "policy_not_tighter" "By its text alone this policy is not plainly tighter than the active one: propose it, and let others approve it.",
+        90 BaseUnknown "base_unknown" "No approved policy of this hash was left in the last 72 hours: propose it again.",
+        91 ActUnknown "act_unknown" "No scheduled act and no open proposal has this nonce.",
+        92 RulesTooOld "rules_too_old" "This needs a later version of the rules: activate it first.",
+        93 RulesOlder "rules_older" "The rules never go back to an older version.",
+        94 ConfigurationSuperseded "configuration_superseded" "The configuration changed since this one was accepted: sign it again, on top of that change.",
     }
 }
 

@@ -14,6 +14,7 @@ use crate::bucket::Bucket;
 use crate::command::{PolicySource, Scope, TokenSpec};
 use crate::configuration::{BucketSpecs, Class, Configuration};
 use crate::event::{AccountIndex, AssetIndex, Lane, TierIndex, WalletIndex};
+use crate::governance::Governance;
 use crate::ledger::Ledger;
 use crate::lookup::{LookupMap, PlaceIndex, Slab};
 use crate::price::Prices;
@@ -87,6 +88,9 @@ pub struct State {
     /// What was released; nothing before the first release.
     #[n(26)]
     pub(crate) ledger: Option<Box<Ledger>>,
+    /// Proposals and acts that wait; nothing before rules version 3.
+    #[n(27)]
+    pub(crate) governance: Option<Box<Governance>>,
 
     // What follows is found again from the rest.
     #[cbor(skip)]
@@ -266,6 +270,7 @@ impl State {
             policy_since: Timestamp::ZERO,
             trim_at: Timestamp::ZERO,
             ledger: None,
+            governance: None,
             program: ActiveProgram::default(),
             account_numbers: PlaceIndex::default(),
             key_owners: PlaceIndex::default(),

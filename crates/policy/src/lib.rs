@@ -9,10 +9,11 @@ pub mod explain;
 pub mod expr;
 pub mod facts;
 pub mod outcome;
-pub mod pack;
 pub mod program;
 mod slices;
 mod wire;
+
+pub use holdfast_values::pack;
 
 pub use expr::{Comparison, EvalError, Expr};
 pub use facts::{Action, Enumeration, FACTS, Fact, FactSpec, FactType, Facts, Unit, Value, Window};

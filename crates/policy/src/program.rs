@@ -3,8 +3,8 @@
 use crate::expr::{EvalError, Expr, ExprError};
 use crate::facts::{Action, FactType, Facts};
 use crate::outcome::{DWELL_MAX, Degree, NOT_PERMITTED, POLICY_ERROR};
-use crate::pack::pack_hash;
 use crate::slices::{Candidates, Slices};
+use holdfast_values::pack_hash;
 
 /// The most policies in one program.
 pub const POLICIES_MAX: usize = 4_096;

@@ -145,6 +145,9 @@ struct ParametersDocument {
     release_lifetime: Option<String>,
     credential_ageing: Option<String>,
     recovery_wait: Option<String>,
+    loosening_delay: Option<String>,
+    resume_delay: Option<String>,
+    setup_window: Option<String>,
 }
 
 /// Reads a document and checks it, all but what depends on the configuration before it.
@@ -318,6 +321,11 @@ fn parameters(document: &ParametersDocument) -> Result<Parameters, ExchangeError
             .ok_or_else(|| wrong(format!("parameters.{field}"), "write a duration as 90s, 10m, 24h or 7d")),
     };
     let given = |field: &str, text: &Option<String>| text.as_ref().map(|_| span(field, text, 0)).transpose();
+    // A delay may be none at all; an ageing may not.
+    let delay = |field: &str, text: &Option<String>| match text.as_deref() {
+        Some("0s") => Ok(Some(0)),
+        _ => given(field, text),
+    };
     Ok(Parameters {
         address_ageing: span("address_ageing", &document.address_ageing, default.address_ageing)?,
         veto_window: span("veto_window", &document.veto_window, default.veto_window)?,
@@ -342,6 +350,9 @@ fn parameters(document: &ParametersDocument) -> Result<Parameters, ExchangeError
         release_lifetime: given("release_lifetime", &document.release_lifetime)?,
         credential_ageing: given("credential_ageing", &document.credential_ageing)?,
         recovery_wait: given("recovery_wait", &document.recovery_wait)?,
+        loosening_delay: delay("loosening_delay", &document.loosening_delay)?,
+        resume_delay: delay("resume_delay", &document.resume_delay)?,
+        setup_window: delay("setup_window", &document.setup_window)?,
     })
 }
 

@@ -11,7 +11,9 @@ pub mod fingerprint;
 mod hex;
 pub mod id;
 pub mod network;
+pub mod pack;
 pub mod texts;
+pub mod tightening;
 pub mod time;
 
 pub use address::{AddressError, AddressKind, Destination};
@@ -21,6 +23,7 @@ pub use conflict::{ConflictKey, ConflictKeyError};
 pub use fingerprint::Fingerprint;
 pub use id::{AccountId, AssetSymbol, CaseId, IdError, MandateId, Name, ReleaseId, TransferId, WithdrawalId};
 pub use network::{Family, Network};
+pub use pack::pack_hash;
 pub use texts::{
     ChangeText, ExternalPayment, MandateText, OperatorText, Purpose, SignedText, TextDigest, TextError,
     TransferText, WithdrawalText,

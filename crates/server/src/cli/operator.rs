@@ -131,8 +131,9 @@ pub fn run(args: OperatorArgs) -> ExitCode {
 }
 
 fn acts() -> String {
-    let text = ACTS.iter().fold(String::new(), |text, (name, required, what)| {
-        format!("{text}{name:18} {required:8?} {what}\n")
+    let text = ACTS.iter().fold(String::new(), |text, row| {
+        let (name, signatures, what) = (row.name, row.required.name(), row.what);
+        format!("{text}{name:18} {signatures:8} {what}\n")
     });
     SIGNER_ACTS
         .iter()
@@ -230,7 +231,7 @@ pub(super) fn write_text(
 fn text(args: &TextArgs) -> Result<String, Failure> {
     let unknown =
         || Failure::new("act_unknown", format!("{} is no act: see `holdfast operator acts`", args.act));
-    let known = ACTS.iter().map(|row| row.0).chain(SIGNER_ACTS.iter().map(|row| row.0));
+    let known = ACTS.iter().map(|row| row.name).chain(SIGNER_ACTS.iter().map(|row| row.0));
     let act = known.into_iter().find(|name| *name == args.act).ok_or_else(unknown)?;
     let mut detail = args.detail.clone();
     if let Some(path) = &args.withdrawal_text {

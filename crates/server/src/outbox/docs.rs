@@ -3,19 +3,21 @@
 use core::fmt::Write as _;
 
 use holdfast_decision::Severity;
-use holdfast_decision::acts::Digest;
+use holdfast_decision::acts::{Act, Digest, PolicyProposal};
 use holdfast_decision::command::{
-    Command, OperatorKey, PolicySource, Scope, Scopes, SecurityChange, TokenScopes, TokenSpec,
+    Command, OperatorAct, OperatorKey, OperatorSignature, PolicySource, Scope, Scopes, SecurityChange,
+    TokenScopes, TokenSpec,
 };
 use holdfast_decision::configuration::{Class, Configuration};
 use holdfast_decision::event::{
-    AccountIndex, Alarm, Approval, Decision, Event, Factors, RecoveredTransaction, SpendRecovered, Standing,
-    Status, TierIndex, TransactionReleased, WalletIndex,
+    AccountIndex, Alarm, Approval, Decision, Event, Factors, PolicyMove, PolicyMoveKind, ProposalEnd,
+    ProposalOpened, RecoveredTransaction, ScheduledAct, SpendRecovered, Standing, Status, TierIndex,
+    TransactionReleased, WalletIndex,
 };
 use holdfast_decision::protection::{
     ApprovalFlags, Basis, Change, CredentialUse, KeyCohort, NewCredential, Place, SessionFacts,
 };
-use holdfast_decision::reason::Reason;
+use holdfast_decision::reason::{Reason, Refusal};
 use holdfast_policy::Factor;
 use holdfast_values::{
     Amount, ConflictKey, Fingerprint, Name, Network, ReleaseId, Timestamp, UsdCents, WithdrawalId, time,
@@ -292,7 +294,14 @@ fn samples() -> Vec<Decoded> {
         (Command::Tick, Event::Resumed { scope: Scope::Overall }),
         (Command::Tick, Event::ClockSuspected),
         (Command::Tick, Event::ClockConfirmed),
-        (Command::Tick, Event::PolicyActivated(Box::new(policy))),
+        (
+            Command::StopAct { act: TEXT, by: desk.clone() },
+            Event::ActStopped { nonce: TEXT, by: desk.clone() },
+        ),
+        (Command::Tick, Event::ActLapsed { nonce: TEXT, refusal: Refusal::SignaturesInsufficient }),
+        (Command::Tick, Event::ActTookEffect { nonce: TEXT }),
+        (Command::Tick, Event::ProposalClosed { nonce: TEXT, why: ProposalEnd::Activated }),
+        (Command::Tick, Event::PolicyActivated(Box::new(policy.clone()))),
         (Command::Tick, Event::Configured(Box::default())),
         (Command::Tick, Event::RulesActivated(2)),
         (Command::Tick, Event::OperatorEnrolled(OperatorKey { name: dora.clone(), public_key: [0; 32] })),
@@ -314,6 +323,7 @@ fn samples() -> Vec<Decoded> {
     });
     let seen = seen.map(|events| (Command::Tick, events));
     told.into_iter()
+        .chain(governed(&policy))
         .map(|(command, event)| (command, vec![event]))
         .chain(seen)
         .map(|(command, events)| Decoded {
@@ -326,6 +336,63 @@ fn samples() -> Vec<Decoded> {
             events,
         })
         .collect()
+}
+
+/// The nonce of some text.
+const TEXT: Digest = Digest([0x3c; 32]);
+
+/// A policy on its way, and an act that was refused.
+fn governed(policy: &PolicySource) -> Vec<(Command, Event)> {
+    let (Ok(alice), Ok(bob), Ok(carol)) =
+        ("alice".parse::<Name>(), "bob".parse::<Name>(), "carol".parse::<Name>())
+    else {
+        return Vec::new();
+    };
+    let signed = |act: &Act, names: &[&Name]| {
+        let signature = |name: &&Name| OperatorSignature {
+            operator: OperatorKey { name: (*name).clone(), public_key: [0; 32] },
+            signature: [0; 64],
+        };
+        let signatures: Vec<_> = names.iter().map(signature).collect();
+        let command = OperatorAct { text: String::new(), signatures, act: act.clone() };
+        (
+            Command::OperatorAct(Box::new(command.clone())),
+            Approval { text: String::new(), signatures: command.signatures },
+        )
+    };
+    let (from, hash) = ([0x1a; 32], policy.hash);
+    let proposal = PolicyProposal {
+        source: policy.clone(),
+        from,
+        reason: "Batch payers meet no burst limit.".to_owned(),
+        report: "{}".to_owned(),
+    };
+    let propose = Act::ProposePolicy(Box::new(proposal.clone()));
+    let (proposing, approval) = signed(&propose, &[&alice]);
+    let opened = ProposalOpened { nonce: TEXT, author: alice.clone(), proposal, approval };
+    let approve = Act::ApprovePolicy { hash, from, author: alice.clone() };
+    let (approving, approval) = signed(&approve, &[&bob, &carol]);
+    let due = AT.plus(time::DAY);
+    let scheduled = ScheduledAct { nonce: TEXT, act: approve, approval: approval.clone(), operators: 2, due };
+    let moved = PolicyMove {
+        how: PolicyMoveKind::Approved,
+        from,
+        hash,
+        approval,
+        author: Some(alice.clone()),
+        reason: Some("Batch payers meet no burst limit.".to_owned()),
+    };
+    let (alone, _) = signed(&Act::Configure(Box::default()), &[&alice]);
+    let refused = Event::Refused {
+        refusal: Refusal::SignaturesInsufficient,
+        detail: "1 of 2 signatures count: different operators, past their ageing, are needed".to_owned(),
+    };
+    vec![
+        (proposing, Event::PolicyProposed(Box::new(opened))),
+        (approving, Event::ActScheduled(Box::new(scheduled))),
+        (Command::Tick, Event::PolicyMoved(Box::new(moved))),
+        (alone, refused),
+    ]
 }
 
 const TRANSACTION: Digest = Digest([0x9d; 32]);

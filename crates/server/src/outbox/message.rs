@@ -3,6 +3,7 @@
 use holdfast_decision::acts::{Digest, scope_text};
 use holdfast_decision::command::Command;
 use holdfast_decision::event::{AccountIndex, Decision, Event, SpendRecovered, Status, TransactionReleased};
+use holdfast_decision::reason::Refusal;
 use holdfast_values::{CaseId, Timestamp, WithdrawalId, WithdrawalText};
 use serde_json::Value;
 
@@ -74,6 +75,14 @@ messages! {
     HALT_ENDED "halt.ended" "Operators ended a halt.";
     CLOCK_SUSPECTED "clock.suspected" "The clock moved against itself: deadlines and refills stand still until operators confirm it.";
     CLOCK_CONFIRMED "clock.confirmed" "Operators confirmed the clock.";
+    ACT_REFUSED "operator_act.refused" "Somebody sent an act with operators' signatures, and it was refused: an alarm, unless a colleague made a mistake. `by` are those whose signatures were right.";
+    ACT_SCHEDULED "operator_act.scheduled" "An act has its signatures and waits until `due`: anyone trusted can stop it before, by its `nonce`. Nobody here asked for it? Stop it.";
+    ACT_STOPPED "operator_act.stopped" "A waiting act was stopped: it will not take effect.";
+    ACT_LAPSED "operator_act.lapsed" "A waiting act's time came, and it could not take effect any more.";
+    ACT_TOOK_EFFECT "operator_act.took_effect" "A waiting act's time came: what it did is told by the messages that follow.";
+    POLICY_PROPOSED "policy.proposed" "An operator proposes a policy; others may approve it.";
+    PROPOSAL_CLOSED "policy.proposal_closed" "A proposal is open no more: `activated`, `superseded`, `withdrawn` or `expired`.";
+    POLICY_MOVED "policy.moved" "Why and on whose word another policy decides: `approved`, `tightened` or `restored`. `policy.activated` follows.";
     POLICY_ACTIVATED "policy.activated" "Another policy decides from now on.";
     CONFIGURATION_CHANGED "configuration.changed" "Operators replaced the configuration.";
     RULES_ACTIVATED "rules.activated" "Another version of the rules decides from now on.";
@@ -283,6 +292,52 @@ fn of_event(record: &Decoded, event: &Event, names: &dyn Lookup) -> Said {
         }
         Event::ClockSuspected => one(CLOCK_SUSPECTED, Object::new()),
         Event::ClockConfirmed => one(CLOCK_CONFIRMED, Object::new().maybe("by", by(record))),
+        Event::Refused { refusal, detail } => refused_act(record, *refusal, detail),
+        Event::ActScheduled(scheduled) => {
+            let lines = scheduled.act.lines();
+            let data = Object::new()
+                .put("nonce", hex(&scheduled.nonce.0))
+                .put("act", lines.act)
+                .put("target", lines.target)
+                .put("detail", lines.detail)
+                .put("operators", scheduled.operators)
+                .put("due", scheduled.due.to_string());
+            one(ACT_SCHEDULED, data.maybe("by", by(record)))
+        }
+        Event::ActStopped { nonce, by } => {
+            one(ACT_STOPPED, Object::new().put("nonce", hex(&nonce.0)).put("by", vec![by.to_string()]))
+        }
+        Event::ActLapsed { nonce, refusal } => {
+            let data = Object::new().put("nonce", hex(&nonce.0)).put("code", refusal.code());
+            one(ACT_LAPSED, data.put("detail", refusal.sentence()))
+        }
+        Event::ActTookEffect { nonce } => one(ACT_TOOK_EFFECT, Object::new().put("nonce", hex(&nonce.0))),
+        Event::PolicyProposed(opened) => one(
+            POLICY_PROPOSED,
+            Object::new()
+                .put("nonce", hex(&opened.nonce.0))
+                .put("policy", hex(&opened.proposal.source.hash))
+                .put("from", hex(&opened.proposal.from))
+                .put("author", opened.author.as_str())
+                .put("reason", opened.proposal.reason.as_str()),
+        ),
+        Event::ProposalClosed { nonce, why } => {
+            one(PROPOSAL_CLOSED, Object::new().put("nonce", hex(&nonce.0)).put("why", why.name()))
+        }
+        Event::PolicyMoved(moved) => {
+            let signers = moved.approval.signatures.iter();
+            let by: Vec<String> = signers.map(|signature| signature.operator.name.to_string()).collect();
+            one(
+                POLICY_MOVED,
+                Object::new()
+                    .put("how", moved.how.name())
+                    .put("from", hex(&moved.from))
+                    .put("policy", hex(&moved.hash))
+                    .put("author", moved.author.as_ref().map(ToString::to_string))
+                    .put("reason", moved.reason.as_deref())
+                    .put("by", by),
+            )
+        }
         Event::PolicyActivated(policy) => {
             one(POLICY_ACTIVATED, Object::new().put("policy", hex(&policy.hash)).maybe("by", by(record)))
         }
@@ -320,7 +375,6 @@ fn of_event(record: &Decoded, event: &Event, names: &dyn Lookup) -> Said {
         | Event::ActAccepted { .. }
         | Event::ImportAuthorised(_)
         | Event::ImportDone(_)
-        | Event::Refused { .. }
         | Event::Repeated { .. }
         | Event::Trimmed { .. }
         | Event::ReleaseDropped { .. }
@@ -333,6 +387,20 @@ fn of_event(record: &Decoded, event: &Event, names: &dyn Lookup) -> Said {
         | Event::ApiKeysUsed { .. }
         | Event::MandateUsed { .. } => Vec::new(),
     }
+}
+
+/// A refused act of operators is told; other refusals are the asker's own business.
+fn refused_act(record: &Decoded, refusal: Refusal, detail: &str) -> Said {
+    let Command::OperatorAct(signed) = &record.command else { return Vec::new() };
+    let lines = signed.act.lines();
+    let data = Object::new()
+        .put("act", lines.act)
+        .put("target", lines.target)
+        .put("detail", lines.detail)
+        .put("code", refusal.code())
+        .put("why", detail)
+        .maybe("by", by(record));
+    vec![(ACT_REFUSED, data)]
 }
 
 fn decided(record: &Decoded, id: WithdrawalId, decision: &Decision, names: &dyn Lookup) -> Said {
@@ -488,6 +556,7 @@ fn by(record: &Decoded) -> Option<Vec<String>> {
         Command::FreezeAccount { by, .. }
         | Command::Halt { by, .. }
         | Command::RevokeToken { by, .. }
+        | Command::StopAct { by, .. }
         | Command::RevokeApiKeys { by, .. } => Some(vec![by.to_string()]),
         Command::OperatorAct(act) => {
             Some(act.signatures.iter().map(|signature| signature.operator.name.to_string()).collect())

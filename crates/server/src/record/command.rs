@@ -45,6 +45,7 @@ pub const fn command_name(command: &Command) -> &'static str {
         Command::RevokeApiKeys { .. } => "revoke_api_keys",
         Command::RecordKeyUse { .. } => "record_key_use",
         Command::RenewIntent { .. } => "renew_intent",
+        Command::StopAct { .. } => "stop_act",
     }
 }
 
@@ -129,6 +130,7 @@ pub fn command_json(command: &Command, names: &dyn Names) -> Value {
             .put("account", account.as_str())
             .put("withdrawal", withdrawal.to_string())
             .put("nonce", hex(nonce)),
+        Command::StopAct { act, by } => object.put("act", hex(&act.0)).put("by", by.as_str()),
     }
     .into()
 }

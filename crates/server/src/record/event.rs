@@ -8,6 +8,7 @@ use holdfast_decision::reason::Reason;
 use serde_json::Value;
 
 use super::chain;
+use super::governance;
 use super::json::{self, Object, hex};
 use super::names::Names;
 use super::protection;
@@ -83,6 +84,13 @@ pub const fn event_name(event: &Event) -> &'static str {
         Event::MandateUsed { .. } => "mandate_used",
         Event::AccountRecovered { .. } => "account_recovered",
         Event::OwnerFroze { .. } => "owner_froze",
+        Event::PolicyProposed(_) => "policy_proposed",
+        Event::ProposalClosed { .. } => "proposal_closed",
+        Event::ActScheduled(_) => "act_scheduled",
+        Event::ActStopped { .. } => "act_stopped",
+        Event::ActLapsed { .. } => "act_lapsed",
+        Event::PolicyMoved(_) => "policy_moved",
+        Event::ActTookEffect { .. } => "act_took_effect",
     }
 }
 
@@ -260,6 +268,15 @@ pub fn event_json(event: &Event, names: &dyn Names) -> Value {
         Event::AccountRecovered { account, credential, approval } => put_account(object, *account, names)
             .put("credential", credential.to_string())
             .put("approval", chain::approval(approval)),
+        Event::PolicyProposed(opened) => governance::opened(object, opened),
+        Event::ProposalClosed { nonce, why } => object.put("nonce", hex(&nonce.0)).put("why", why.name()),
+        Event::ActScheduled(scheduled) => governance::scheduled(object, scheduled, names),
+        Event::ActStopped { nonce, by } => object.put("nonce", hex(&nonce.0)).put("by", by.as_str()),
+        Event::ActLapsed { nonce, refusal } => {
+            object.put("nonce", hex(&nonce.0)).put("refusal", refusal.code())
+        }
+        Event::PolicyMoved(moved) => governance::moved(object, moved),
+        Event::ActTookEffect { nonce } => object.put("nonce", hex(&nonce.0)),
     }
     .into()
 }

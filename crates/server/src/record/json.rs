@@ -12,7 +12,7 @@ use holdfast_values::asset::AssetNetwork;
 use holdfast_values::{Amount, Destination, Fingerprint};
 use serde_json::{Map, Value};
 
-use super::{Names, chain, protection};
+use super::{Names, chain, governance, protection};
 
 /// A JSON object under construction.
 #[derive(Debug, Default)]
@@ -309,6 +309,9 @@ fn parameters(configuration: &Configuration) -> Value {
         .maybe("release_lifetime_micros", parameters.release_lifetime)
         .maybe("credential_ageing_micros", parameters.credential_ageing)
         .maybe("recovery_wait_micros", parameters.recovery_wait)
+        .maybe("loosening_delay_micros", parameters.loosening_delay)
+        .maybe("resume_delay_micros", parameters.resume_delay)
+        .maybe("setup_window_micros", parameters.setup_window)
         .into()
 }
 
@@ -364,6 +367,8 @@ pub(super) fn act(act: &Act, names: &dyn Names) -> Value {
         Act::EnrolOperator(operator) => object.put("operator", operator_key(operator)),
         Act::BeginEpoch(start) => object.put("start", chain::epoch_start(start, names)),
         Act::IssueToken(spec) => object.put("token", token(spec)),
+        Act::ProposePolicy(proposal) => governance::proposal(object, proposal),
+        Act::TightenPolicy(tightening) => governance::tightening(object, tightening),
         Act::Resume(_)
         | Act::ApproveCase(_)
         | Act::UnfreezeAccount(_)
@@ -373,7 +378,10 @@ pub(super) fn act(act: &Act, names: &dyn Names) -> Value {
         | Act::ConfirmClock
         | Act::ActivateRules(_)
         | Act::ApproveWithdrawal { .. }
-        | Act::RecoverAccount { .. } => object,
+        | Act::RecoverAccount { .. }
+        | Act::ApprovePolicy { .. }
+        | Act::RestorePolicy { .. }
+        | Act::StopAct(_) => object,
     }
     .into()
 }

@@ -6,6 +6,7 @@
 pub(crate) mod chain;
 mod command;
 mod event;
+mod governance;
 pub(crate) mod json;
 mod names;
 pub(crate) mod protection;

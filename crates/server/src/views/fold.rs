@@ -227,6 +227,13 @@ impl Writer<'_> {
             | Event::ApiKeysRevoked { .. }
             | Event::ApiKeysUsed { .. }
             | Event::ApiKeyWoke { .. }
+            | Event::PolicyProposed(_)
+            | Event::ProposalClosed { .. }
+            | Event::ActScheduled(_)
+            | Event::ActStopped { .. }
+            | Event::ActLapsed { .. }
+            | Event::PolicyMoved(_)
+            | Event::ActTookEffect { .. }
             | Event::MandateUsed { .. } => Ok(()),
         }
     }
@@ -659,6 +666,7 @@ fn who_and_what(command: &Command) -> (Option<String>, Option<String>) {
             let lines = act.act.lines();
             (Some(by.join(", ")), Some(format!("{} {}", lines.act, lines.target)))
         }
+        Command::StopAct { act, by } => (Some(by.to_string()), Some(format!("act:{}", hex(&act.0)))),
         Command::RevokeToken { client, by } => (Some(by.to_string()), Some(client.to_string())),
         Command::ProposeTransaction(proposed) => (None, Some(hex(&proposed.transaction.0))),
         Command::RecordReceipt(receipt) => {
@@ -691,6 +699,10 @@ fn summary(events: &[Event]) -> String {
             Event::WithdrawalMoved { status, .. } => format!("moved: {}", status.name()),
             Event::TransactionObserved { standing, .. } => format!("observed: {}", standing.name()),
             Event::ChainAlarm { alarm, .. } => format!("alarm: {}", alarm.name()),
+            Event::ProposalClosed { why, .. } => format!("proposal_closed: {}", why.name()),
+            Event::ActScheduled(scheduled) => format!("scheduled: {}", scheduled.act.lines().act),
+            Event::ActLapsed { refusal, .. } => format!("lapsed: {}", refusal.code()),
+            Event::PolicyMoved(moved) => format!("policy: {}", moved.how.name()),
             Event::ProtectionChanged { change, .. } => format!("changed: {}", change.name()),
             other => record::event_name(other).to_owned(),
         };

@@ -35,6 +35,13 @@ impl Model {
         if self.used_nonces.iter().any(|used| used.0 == nonce) {
             return Err("text_used");
         }
+        let is_of_policy = matches!(
+            lines.act,
+            "propose_policy" | "approve_policy" | "tighten_policy" | "restore_policy" | "stop_act"
+        );
+        if is_of_policy && self.rules < 3 {
+            return Err("rules_too_old");
+        }
         let hands = self.hands(at, signed.signatures.iter().map(|signature| &signature.operator));
         let needed = if lines.act == "revoke_operator" { 1 } else { self.needed() };
         if hands < needed {
@@ -174,6 +181,11 @@ impl Model {
                 }
                 self.rules = *version;
             }
+            Act::ProposePolicy(_)
+            | Act::ApprovePolicy { .. }
+            | Act::TightenPolicy(_)
+            | Act::RestorePolicy { .. }
+            | Act::StopAct(_) => return Err("rules_too_old"),
         }
         Ok(Vec::new())
     }

@@ -310,6 +310,7 @@ impl Model {
                 self.tokens.push((first.token.client.clone(), first.token.token_hash));
                 self.rules = first.rules.unwrap_or(1);
             }
+            Command::StopAct { .. } => return Err("act_unknown"),
             Command::Start => self.lost.push((self.time, at)),
             Command::Tick => return Ok(Answer::Done(self.tick(at, sequence, told))),
             Command::SuspectClock { .. } => self.suspect_since = self.suspect_since.or(Some(at)),

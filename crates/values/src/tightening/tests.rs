@@ -1,0 +1,1 @@
+//! What is a tightening, and what only looks like one.
