@@ -93,9 +93,14 @@ impl Pkcs11Uri {
         }
         let pin = needed(pin, "pin-source")?;
         let pin = match pin.split_once(':') {
-            // With an empty authority or without one; one that names a host is none of ours.
-            Some(("file", path)) if path.strip_prefix("//").unwrap_or(path).starts_with('/') => {
-                PinSource::File(path.strip_prefix("//").unwrap_or(path).into())
+            // With an empty authority or without one; one that names a host is none of ours. A path that still begins
+            // with two slashes would read as a host once it is written down again.
+            Some(("file", path)) => {
+                let path = path.strip_prefix("//").unwrap_or(path);
+                if !path.starts_with('/') || path.starts_with("//") {
+                    return Err(invalid("pin-source=file: needs one absolute path: file:/PATH".into()));
+                }
+                PinSource::File(path.into())
             }
             Some(("env", name)) if !name.is_empty() => PinSource::Environment(name.to_owned()),
             _ => return Err(invalid("pin-source must be file:/PATH or env:NAME".into())),
@@ -184,6 +189,8 @@ mod tests {
         assert_eq!(Pkcs11Uri::parse(&uri.to_string()).unwrap(), uri);
         let authority = plain.replace("file:/etc", "file:///etc");
         assert_eq!(Pkcs11Uri::parse(&authority).unwrap().to_string(), plain);
+        let doubled = plain.replace("file:/etc", "file:////etc");
+        assert!(Pkcs11Uri::parse(&doubled).is_err(), "would print as a host's");
     }
 
     #[test]
