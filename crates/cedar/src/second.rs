@@ -37,7 +37,8 @@ impl KeptFacts {
         Self(kept.collect())
     }
 
-    pub(crate) fn facts(&self) -> Facts<'_> {
+    /// The slots again.
+    pub fn facts(&self) -> Facts<'_> {
         let mut facts = Facts::new();
         for (fact, value) in &self.0 {
             match value {

@@ -23,6 +23,7 @@ pub mod problem;
 pub mod record;
 pub mod recovery;
 pub mod replay;
+pub mod shadow;
 pub mod vault;
 pub mod views;
 pub mod why;

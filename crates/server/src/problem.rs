@@ -172,6 +172,13 @@ const TABLE: &[Row] = &[
     ("receipt_invalid", 422, "The receipt is not one that a configured signer signed."),
     ("observation_invalid", 422, "The observation does not read as one."),
     ("transaction_not_found", 404, "No released transaction of this digest is remembered."),
+    ("policy_pack_invalid", 422, "The pack does not compile: see the detail, or run holdfast policy check."),
+    ("shadow_not_running", 404, "No candidate policy is compared: PUT one."),
+    (
+        "shadow_not_kept",
+        500,
+        "The candidate cannot be written into the data directory: see the server's log.",
+    ),
     (
         "policy_disagreement",
         500,

@@ -50,25 +50,49 @@ pub struct Outcome {
     pub reasons: Vec<Reason>,
 }
 
-/// How `new` differs from `old`; `None` if it does not. The degree goes before all else; at the same degree a later end of
-/// the dwell and more factors are tighter.
+/// What a comparison looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Weight {
+    pub(crate) severity: Severity,
+    /// When the dwell ends.
+    pub(crate) dwell_until: Timestamp,
+    /// Asked for and not shown.
+    pub(crate) factors: Factors,
+}
+
+impl Weight {
+    /// How `new` differs; `None` if it does not. The degree goes before all else; at the same degree a later end of the
+    /// dwell and more factors are tighter.
+    pub(crate) fn way_to(self, new: Self) -> Option<Way> {
+        if self.severity != new.severity {
+            return Some(if new.severity > self.severity { Way::Tighter } else { Way::Looser });
+        }
+        // What is denied waits for nothing.
+        if self.severity == Severity::Deny {
+            return None;
+        }
+        let more = new.dwell_until > self.dwell_until || !new.factors.without(self.factors).is_empty();
+        let less = new.dwell_until < self.dwell_until || !self.factors.without(new.factors).is_empty();
+        match (more, less) {
+            (true, false) => Some(Way::Tighter),
+            (false, true) => Some(Way::Looser),
+            (true, true) => Some(Way::Mixed),
+            (false, false) => None,
+        }
+    }
+}
+
+/// How the decision `new` differs from `old`; `None` if it is the same.
 pub(super) fn way(old: &Decision, new: &Decision) -> Option<Way> {
     if old == new {
         return None;
     }
-    if old.severity != new.severity {
-        return Some(if new.severity > old.severity { Way::Tighter } else { Way::Looser });
-    }
-    // What is denied waits for nothing.
-    let counts = old.severity != Severity::Deny;
-    let more = new.dwell_until > old.dwell_until || !new.factors.without(old.factors).is_empty();
-    let less = new.dwell_until < old.dwell_until || !old.factors.without(new.factors).is_empty();
-    Some(match (counts && more, counts && less) {
-        (true, false) => Way::Tighter,
-        (false, true) => Way::Looser,
-        (true, true) => Way::Mixed,
-        (false, false) => Way::Reasons,
-    })
+    let weight = |decision: &Decision| Weight {
+        severity: decision.severity,
+        dwell_until: decision.dwell_until,
+        factors: decision.factors,
+    };
+    Some(weight(old).way_to(weight(new)).unwrap_or(Way::Reasons))
 }
 
 impl Outcome {

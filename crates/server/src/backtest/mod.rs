@@ -3,7 +3,7 @@
 //! One step only: the candidate's decisions are compared and never folded in, so that everything after a changed decision
 //! is as it happened under the policies of then. Reads only, beside a running server too.
 
-mod compare;
+pub(crate) mod compare;
 mod report;
 
 use std::time::{Duration, Instant};

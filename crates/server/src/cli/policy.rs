@@ -2,6 +2,7 @@
 //! only the arguments and the printing.
 
 mod backtest;
+mod shadow;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -92,6 +93,7 @@ enum PolicyCommand {
         markdown: bool,
     },
     Backtest(backtest::BacktestArgs),
+    Shadow(shadow::ShadowArgs),
 }
 
 /// Runs the command: 0 if all is well, 1 if the pack or a fact was refused, or nothing could be printed.
@@ -108,6 +110,7 @@ pub fn run(args: PolicyArgs) -> ExitCode {
         PolicyCommand::Prove { dir, asking, json } => {
             return tell(&ask(&asking, |solver, watch| prove_dir(&dir, solver, watch)), json);
         }
+        PolicyCommand::Shadow(args) => return shadow::run(&args),
         PolicyCommand::Schema { markdown: true } => print(&docs::facts_markdown()),
         PolicyCommand::Schema { markdown: false } => print(&schema::schema_text()),
     };

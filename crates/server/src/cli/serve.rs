@@ -27,6 +27,7 @@ use crate::intake::{self, Intake};
 use crate::metrics::Metrics;
 use crate::outbox::{Endpoint, Outbox, Patience, Roots};
 use crate::recovery;
+use crate::shadow::Shadow;
 use crate::vault::Vault;
 use crate::views::{Follower, Signal};
 
@@ -150,13 +151,15 @@ async fn serve(args: &ServeArgs) -> Result<bool, Failure> {
         Some(started.map_err(|error| Failure::new(error.code(), error))?)
     };
     let metrics = Arc::new(Metrics::default());
+    let shadow = Shadow::open(dir.path());
     let options = intake::Options {
         data: dir.path().to_owned(),
         queue_max: config.limits.queue_max,
         snapshot_every: config.snapshot_every,
     };
-    let intake = Intake::start(options, recovered, clock.clone(), Arc::clone(&metrics), signal)
-        .map_err(|error| Failure::new("intake", error))?;
+    let intake =
+        Intake::start(options, recovered, clock.clone(), Arc::clone(&metrics), signal, Some(shadow.clone()))
+            .map_err(|error| Failure::new("intake", error))?;
 
     let fingerprints = Fingerprinter::new(fingerprint_key);
     let (keeper, questions) = match start_gate(&config, &intake, &clock, &fingerprints).await {
@@ -189,6 +192,7 @@ async fn serve(args: &ServeArgs) -> Result<bool, Failure> {
         fingerprints,
         release_key,
         second_opinion: std::sync::Mutex::default(),
+        shadow: shadow.clone(),
         clock,
         limits: config.limits.clone(),
         metrics,
@@ -231,6 +235,7 @@ async fn serve(args: &ServeArgs) -> Result<bool, Failure> {
     }
     let stopping = intake.clone();
     let stopped = tokio::task::spawn_blocking(move || stopping.stop()).await;
+    let _closed = tokio::task::spawn_blocking(move || shadow.close()).await;
     drop(follower);
     drop(app);
     Ok(!died && stopped.is_ok())

@@ -99,6 +99,10 @@ pub const AUTHORITY: &[(&str, &str, Rule)] = &[
     ("POST", "/v1/imports", SERVICE),
     ("GET", "/v1/operators", READ),
     ("GET", "/v1/policy", READ),
+    // A shadow changes no decision; it shows what another policy would, so that whoever may read may see it.
+    ("PUT", "/v1/policy/shadow", TIGHTEN),
+    ("GET", "/v1/policy/shadow", READ),
+    ("DELETE", "/v1/policy/shadow", TIGHTEN),
     ("GET", "/v1/buckets", READ),
     ("DELETE", "/v1/tokens/{client}", TIGHTEN),
 ];

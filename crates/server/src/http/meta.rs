@@ -118,6 +118,7 @@ pub(super) async fn metrics(State(app): State<Shared>) -> Response {
     if let Some(keeper) = &app.gate {
         text.push_str(&crate::gate::metrics(&keeper.gate().stats()));
     }
+    text.push_str(&app.shadow.metrics());
     if let Ok(answer) = app.intake.ask(super::gauges::text).await {
         text.push_str(&answer.value);
     }

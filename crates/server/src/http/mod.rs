@@ -25,6 +25,7 @@ mod openapi;
 mod panic;
 mod reply;
 mod sessions;
+mod shadow;
 mod transactions;
 mod vouchers;
 mod withdrawals;
@@ -52,6 +53,7 @@ use crate::intake::Intake;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
 use crate::problem::{Code, Problem};
+use crate::shadow::Shadow;
 use crate::vault::{ReleaseKey, Vault};
 use crate::views::Views;
 
@@ -83,6 +85,8 @@ pub struct App {
     pub release_key: Option<ReleaseKey>,
     /// Cedar's side of the active policy, once a release has needed it.
     pub second_opinion: std::sync::Mutex<Option<Arc<SecondOpinion>>>,
+    /// A candidate policy beside the live one.
+    pub shadow: Shadow,
     /// What time it is.
     pub clock: Clock,
     /// Limits.
@@ -159,6 +163,7 @@ pub fn router(app: Shared) -> Router {
         .route("/v1/imports", post(acts::import))
         .route("/v1/operators", get(controls::operators))
         .route("/v1/policy", get(controls::policy))
+        .route("/v1/policy/shadow", put(shadow::start).get(shadow::status).delete(shadow::stop))
         .route("/v1/buckets", get(controls::buckets))
         .route("/v1/tokens/{client}", delete(controls::revoke_token))
         .route("/v1/gate/check", post(gate::check))

@@ -8,6 +8,7 @@ use holdfast_values::Timestamp;
 
 use crate::gate;
 use crate::problem::Problem;
+use crate::shadow::Shadow;
 
 use super::Reply;
 
@@ -33,6 +34,7 @@ pub struct Desk<'a> {
     pub(super) state: &'a mut State,
     pub(super) group: &'a mut Group,
     pub(super) at: Timestamp,
+    pub(super) shadow: Option<&'a Shadow>,
 }
 
 /// What a command led to.
@@ -102,6 +104,9 @@ impl Desk<'_> {
             _ => {}
         }
         let draft = draft_of(self.state, at, command, &events)?;
+        if let Some(shadow) = self.shadow {
+            shadow.see(self.state, at, command, &events);
+        }
         let sequence = self.state.sequence().saturating_add(1);
         fold(self.state, sequence, at, &events);
         self.group.drafts.push(draft);

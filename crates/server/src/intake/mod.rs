@@ -29,6 +29,7 @@ use crate::exchange;
 use crate::gate::Keeper;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
+use crate::shadow::Shadow;
 use crate::views::Signal;
 
 pub use desk::draft_of;
@@ -165,6 +166,7 @@ struct Shared {
     metrics: Arc<Metrics>,
     signal: Signal,
     keeper: OnceLock<Arc<Keeper>>,
+    shadow: Option<Shadow>,
 }
 
 impl Shared {
@@ -258,6 +260,7 @@ impl Intake {
         clock: Clock,
         metrics: Arc<Metrics>,
         signal: Signal,
+        shadow: Option<Shadow>,
     ) -> std::io::Result<Self> {
         let (sender, receiver) = mpsc::channel();
         let shared = Arc::new(Shared {
@@ -268,6 +271,7 @@ impl Intake {
             metrics,
             signal,
             keeper: OnceLock::new(),
+            shadow,
         });
         let queue_max = options.queue_max;
         let writer = writer::Writer::new(options, clock, Arc::clone(&shared), sender.clone(), receiver);

@@ -73,7 +73,7 @@ impl World {
         let wall = crate::clock::wall_now().0.saturating_add_signed(self.skew.load(Ordering::SeqCst));
         let clock = Clock::Moved { reference: (wall, Instant::now()), skew: Arc::clone(&self.skew) };
         let recovered = recover(&self.dir).unwrap();
-        Intake::start(options, recovered, clock, Arc::default(), Signal::new()).unwrap()
+        Intake::start(options, recovered, clock, Arc::default(), Signal::new(), None).unwrap()
     }
 
     fn skew_seconds(&self, seconds: i64) {

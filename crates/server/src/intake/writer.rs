@@ -13,6 +13,7 @@ use holdfast_decision::{State, next_deadline};
 use holdfast_values::Timestamp;
 
 use crate::clock::Clock;
+use crate::shadow::Shadow;
 
 use super::committer::{Batch, Committer, answer};
 use super::desk::Group;
@@ -102,11 +103,19 @@ impl Writer {
         let committer = Committer::spawn(journal, Arc::clone(&self.shared), self.own.clone())?;
         let (now, _) = self.clock.read();
         let last = state.time();
-        decide_alone(&mut state, &mut self.group, last.max(now), &Command::Start);
+        decide_alone(
+            (&mut state, &mut self.group, self.shared.shadow.as_ref()),
+            last.max(now),
+            &Command::Start,
+        );
         let behind = last.since(now);
         if behind > crate::clock::STEP_MAX {
             tracing::error!(micros = behind, "the wall clock is behind the journal's last record");
-            decide_alone(&mut state, &mut self.group, last, &Command::SuspectClock { step: behind });
+            decide_alone(
+                (&mut state, &mut self.group, self.shared.shadow.as_ref()),
+                last,
+                &Command::SuspectClock { step: behind },
+            );
         }
         self.shared.durable.send_replace(state.sequence().saturating_sub(self.drafts()));
         self.shared.publish(Arc::new(Published::of(&state)));
@@ -172,7 +181,12 @@ impl Writer {
             let now = self.clock.now();
             let Some(core) = &mut self.core else { return job.refuse(Unavailable::Stopping) };
             let at = core.state.time().max(now);
-            let mut desk = Desk { state: &mut core.state, group: &mut self.group, at };
+            let mut desk = Desk {
+                state: &mut core.state,
+                group: &mut self.group,
+                at,
+                shadow: self.shared.shadow.as_ref(),
+            };
             let reply = job.run(&mut desk);
             self.group.replies.push(reply);
         }
@@ -188,7 +202,11 @@ impl Writer {
         let Some(core) = &mut self.core else { return };
         tracing::error!(micros = step, "the wall clock moved against the monotonic clock: deadlines stop");
         let at = core.state.time().max(now);
-        decide_alone(&mut core.state, &mut self.group, at, &Command::SuspectClock { step });
+        decide_alone(
+            (&mut core.state, &mut self.group, self.shared.shadow.as_ref()),
+            at,
+            &Command::SuspectClock { step },
+        );
     }
 
     /// Logs ticks until no deadline is due.
@@ -201,7 +219,11 @@ impl Writer {
                 Some(deadline) if deadline <= at => {}
                 _ => return,
             }
-            if !decide_alone(&mut core.state, &mut self.group, at, &Command::Tick) {
+            if !decide_alone(
+                (&mut core.state, &mut self.group, self.shared.shadow.as_ref()),
+                at,
+                &Command::Tick,
+            ) {
                 tracing::error!("a deadline is due and a tick changes nothing");
                 return;
             }
@@ -290,7 +312,7 @@ impl Writer {
         let snapshot = recover::snapshot_of(&core.state);
         let at = core.state.time().max(now);
         let command = Command::RecordSnapshot { sequence, state_hash: snapshot.state_hash };
-        decide_alone(&mut core.state, &mut self.group, at, &command);
+        decide_alone((&mut core.state, &mut self.group, self.shared.shadow.as_ref()), at, &command);
         core.snapshot_at = core.state.sequence();
         let bytes = snapshot.state.len();
         tracing::info!(sequence, bytes, ms = started.elapsed().as_millis(), "snapshot taken");
@@ -328,9 +350,13 @@ impl Writer {
 }
 
 /// Decides a command that nobody waits for; true if it became a record.
-fn decide_alone(state: &mut State, group: &mut Group, at: Timestamp, command: &Command) -> bool {
+fn decide_alone(
+    (state, group, shadow): (&mut State, &mut Group, Option<&Shadow>),
+    at: Timestamp,
+    command: &Command,
+) -> bool {
     let before = state.sequence();
-    if let Err(problem) = (Desk { state, group, at }).decide(command) {
+    if let Err(problem) = (Desk { state, group, at, shadow }).decide(command) {
         tracing::error!(code = problem.code(), "a record of intake's own was refused");
     }
     state.sequence() > before

@@ -32,6 +32,7 @@ mod panic;
 mod server;
 mod serving;
 mod sessions;
+mod shadow;
 mod signing;
 mod strace;
 mod transactions;
