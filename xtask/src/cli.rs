@@ -51,7 +51,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "soak",
-        about: "let the fuzzer try every reader for minutes, one after the other: [--minutes N] [TARGET..]",
+        about: "let the fuzzer try every reader for minutes, one after the other: [--minutes N] [TARGET..|policy-agreement]",
         run: fuzz::soak,
     },
     Command {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use crate::agreement;
 use crate::error::{Error, Result};
 use crate::metadata::Graph;
 use crate::report::{Counts, Report};
@@ -22,7 +23,8 @@ use crate::ui::Terminal;
 /// Where the corpora stand: a folder for each target.
 const CORPORA: &str = "fuzz/corpus";
 const TARGET_VARIABLE: &str = "HOLDFAST_FUZZ_TARGET";
-const USAGE: &str = "fuzz takes [TARGET..] [--seconds N] [--keep]; soak takes [--minutes N] [TARGET..]";
+const USAGE: &str =
+    "fuzz takes [TARGET..] [--seconds N] [--keep]; soak takes [--minutes N] [TARGET..], or policy-agreement";
 /// How long each target runs if nothing is said.
 const SECONDS: u64 = 60;
 const SOAK_MINUTES: u64 = 5;
@@ -136,9 +138,20 @@ pub fn fuzz(terminal: Terminal, arguments: &[String]) -> Result<()> {
     run(terminal, "fuzz", &Plan::fuzz(arguments)?)
 }
 
-/// `cargo xtask soak [--minutes N] [TARGET..]`: every target for minutes, one after the other, and a summary.
+/// `cargo xtask soak [--minutes N] [TARGET..]`: every target for minutes, one after the other, and a summary. Before them,
+/// or alone by its name, the policy evaluator against Cedar's authorizer.
 pub fn soak(terminal: Terminal, arguments: &[String]) -> Result<()> {
-    run(terminal, "soak", &Plan::soak(arguments)?)
+    match arguments.split_first() {
+        Some((name, rest)) if name == agreement::NAME => return agreement::run(terminal, rest),
+        _ => {}
+    }
+    let plan = Plan::soak(arguments)?;
+    if plan.targets.is_empty() {
+        // Somebody who gives minutes gives them to this too; otherwise it takes what its requests take.
+        let bound = if arguments.is_empty() { u64::MAX } else { plan.seconds };
+        agreement::run(terminal, &["--seconds".to_owned(), bound.to_string()])?;
+    }
+    run(terminal, "soak", &plan)
 }
 
 /// Runs the targets of a plan; findings are an error, after all targets had their time.

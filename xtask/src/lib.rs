@@ -4,6 +4,7 @@
 //! It is compiled before anything else can start, so it depends on the standard library and `serde_json` alone, and on
 //! none of our own crates. What a command needs of Holdfast it gets by running its binaries.
 
+pub mod agreement;
 pub mod bench;
 pub mod cli;
 pub mod demo;

@@ -37,6 +37,17 @@ pub struct Tally {
     pub policies: BTreeMap<String, [u64; 3]>,
 }
 
+impl Tally {
+    /// Adds what was counted elsewhere.
+    pub fn add(&mut self, other: &Self) {
+        self.requests = self.requests.saturating_add(other.requests);
+        for (id, counts) in &other.policies {
+            let sums = self.policies.entry(id.clone()).or_default();
+            sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum = sum.saturating_add(*count));
+        }
+    }
+}
+
 /// Where the two sides part.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CompareError {

@@ -67,7 +67,7 @@ fn compile_here(files: &[(String, String)]) -> Result<CompiledPack, PackError> {
     let mut files = files.to_vec();
     files.sort();
     let hash = pack_hash(files.iter().map(|(name, text)| (name.as_str(), text.as_str())));
-    let validator = Validator::new(schema::schema()?);
+    let validator = schema::validator()?;
     let (mut problems, mut policies, mut ids) = (Vec::new(), Vec::new(), std::collections::BTreeMap::new());
     for (name, text) in &files {
         let source = (name.as_str(), text.as_str());
@@ -123,7 +123,7 @@ fn compile_here(files: &[(String, String)]) -> Result<CompiledPack, PackError> {
                 }
             }
         }
-        problems.append(&mut validate(&validator, source, parsed));
+        problems.append(&mut validate(validator, source, parsed));
     }
     prefer_types(&mut problems);
     PackError::unless_empty(problems)?;

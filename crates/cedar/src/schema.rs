@@ -2,8 +2,9 @@
 
 use core::fmt::Write as _;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
-use cedar_policy::Schema;
+use cedar_policy::{Schema, Validator};
 use holdfast_policy::facts::{Action, Enumeration, FACTS, FactSpec, Unit, Window};
 
 use crate::problem::{PackError, Problem};
@@ -71,4 +72,14 @@ pub fn schema() -> Result<Schema, PackError> {
         Ok((schema, _)) => Ok(schema),
         Err(error) => Err(Problem::of_cedar("schema_invalid", ("schema", &text), &error).into()),
     }
+}
+
+/// What validates policies against the schema: made once, since it takes longer than most packs.
+pub(crate) fn validator() -> Result<&'static Validator, PackError> {
+    static VALIDATOR: OnceLock<Validator> = OnceLock::new();
+    if let Some(validator) = VALIDATOR.get() {
+        return Ok(validator);
+    }
+    let schema = schema()?;
+    Ok(VALIDATOR.get_or_init(|| Validator::new(schema)))
 }

@@ -1,6 +1,7 @@
 //! The table of targets, and what they share.
 
 mod gate;
+mod policy;
 mod release;
 mod request;
 mod server;
@@ -144,6 +145,11 @@ pub const TARGETS: &[Target] = &[
         name: "program",
         about: "a policy program has one spelling, and evaluates whatever the facts",
         run: state::program,
+    },
+    Target {
+        name: "policy_agreement",
+        about: "drawn policies, compiled, mean what Cedar's authorizer says, and do so after being laid out",
+        run: policy::policy_agreement,
     },
 ];
 

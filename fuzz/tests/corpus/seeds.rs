@@ -61,6 +61,7 @@ pub(crate) fn of(target: &str) -> Vec<Seed> {
         "state" => states(),
         "record" => records(),
         "program" => programs(),
+        "policy_agreement" => policies(),
         other => panic!("no seeds for {other}"),
     }
 }
@@ -153,4 +154,17 @@ fn programs() -> Vec<Seed> {
     let mut sets = real.clone();
     *sets.last_mut().unwrap() ^= 0x40;
     vec![good("permit-all", Program::permit_all().to_bytes()), good("house", real), bad("last-byte", sets)]
+}
+
+/// Choices for packs of policies: as they come, by a few strides.
+fn policies() -> Vec<Seed> {
+    let strided = |stride: usize, count: usize| -> Vec<u8> {
+        (0..count).map(|n| (n * stride + n * n / 7) as u8).collect()
+    };
+    vec![
+        good("one", Vec::new()),
+        good("short", strided(37, 60)),
+        good("long", strided(101, 200)),
+        good("sums", strided(53, 120)),
+    ]
 }
