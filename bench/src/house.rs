@@ -170,6 +170,8 @@ release_lifetime_max = "10m"
 [operators]
 threshold = 2
 keys = {{ {alice}, {bob} }}
+[policy]
+initial = "{policy}"
 [[wallets]]
 name = "btc-hot"
 network = "bitcoin"
@@ -196,6 +198,7 @@ decimals = 6
 contract = "{TOKEN}"
 buckets = {token}
 "#,
+            policy = "09".repeat(32),
             alice = key(alice),
             bob = key(bob),
             descriptors = self.descriptors(),

@@ -8,10 +8,11 @@ use std::time::Duration;
 use holdfast_authn::release::SignedAct;
 use holdfast_values::{AccountId, WithdrawalId};
 
+use crate::policy::{Introduced, PolicyStatus};
 use crate::registry::Enrolled;
 use crate::signer::{Authorised, Status};
 use crate::store::registry::CredentialStatus;
-use crate::wire::{ANSWER_BYTES_MAX, Act, Answer, Request, parse, read_frame, write_frame};
+use crate::wire::{ANSWER_BYTES_MAX, Act, Answer, Request, parse, policy_status, read_frame, write_frame};
 
 /// How long an answer may take: long enough for a statement of everything.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -117,6 +118,27 @@ impl Client {
             Answer::Credentials(known) => {
                 known.into_iter().map(|known| known.into_status().ok_or(ClientError::Malformed)).collect()
             }
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Takes a sealed [`PolicyStep`](holdfast_authn::release::PolicyStep). Safe to ask again after any failure.
+    pub fn introduce_policy(&mut self, step: &[u8]) -> Result<Introduced, ClientError> {
+        match self.ask(&Request::IntroducePolicy(step.to_vec()))? {
+            Answer::Introduced(introduced) => Ok(introduced.into()),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Never follows the step whose text has this nonce.
+    pub fn stop_policy(&mut self, nonce: &[u8; 32]) -> Result<(), ClientError> {
+        self.done(&Request::StopPolicy(*nonce)).map(drop)
+    }
+
+    /// Which policies were followed, and which steps lead on.
+    pub fn policy(&mut self) -> Result<PolicyStatus, ClientError> {
+        match self.ask(&Request::Policy)? {
+            Answer::Policy { path, links } => policy_status(path, links).ok_or(ClientError::Malformed),
             other => Err(unexpected(other)),
         }
     }

@@ -6,6 +6,7 @@ use holdfast_authn::release::{EnvelopeError, PayloadError};
 use holdfast_authn::webauthn::WebAuthnError;
 use holdfast_transactions::TransactionError;
 use holdfast_values::texts::TextError;
+use holdfast_values::tightening::Loosens;
 use holdfast_values::{
     AccountId, Amount, AssetSymbol, MandateId, Name, Network, Timestamp, TransferId, WithdrawalId,
 };
@@ -156,6 +157,34 @@ pub enum Refused {
         needed.base_units()
     )]
     BucketEmpty { bucket: BucketName, available: Amount, needed: Amount },
+
+    #[error("no policy is pinned: add a section [policy] to the pinned file")]
+    PolicyUnpinned,
+    #[error(
+        "the release is under the policy {policy}, and no operators' words that are known here lead to it: find out who made it the \
+         exchange's"
+    )]
+    PolicyNotApproved { policy: String },
+    #[error(
+        "the policy of the release counts from {from} on: until then Holdfast must decide under the one before"
+    )]
+    PolicyTooYoung { from: Timestamp },
+    #[error("the policy of the release was stopped: propose it again")]
+    PolicyStopped,
+    #[error(
+        "the policy of the release was left: ask Holdfast for another release, or go back with a restore_policy text"
+    )]
+    PolicySuperseded,
+    #[error("the operators' text is no step of this exchange's policy: its {field} differs")]
+    PolicyStepDiffers { field: &'static str },
+    #[error("an approval comes with the proposal of its author, who is pinned: its {field} differs")]
+    PolicyProposalDiffers { field: &'static str },
+    #[error("the policy does not only tighten, so others must approve it: {0}")]
+    PolicyLoosens(Box<Loosens>),
+    #[error("{max} such steps wait here already: let them be followed, or stop some")]
+    PolicyStepsMany { max: usize },
+    #[error("no step with this nonce is known here")]
+    PolicyStepUnknown,
 
     #[error("{withdrawal}: {why}")]
     Payment { withdrawal: WithdrawalId, why: Box<Refused> },
@@ -353,6 +382,16 @@ impl Refused {
             Self::ConflictMissing { .. } => "conflict_missing",
             Self::TransferConflictMissing { .. } => "transfer_conflict_missing",
             Self::BucketEmpty { .. } => "bucket_empty",
+            Self::PolicyUnpinned => "policy_unpinned",
+            Self::PolicyNotApproved { .. } => "policy_not_approved",
+            Self::PolicyTooYoung { .. } => "policy_too_young",
+            Self::PolicyStopped => "policy_stopped",
+            Self::PolicySuperseded => "policy_superseded",
+            Self::PolicyStepDiffers { .. } => "policy_step_differs",
+            Self::PolicyProposalDiffers { .. } => "policy_proposal_differs",
+            Self::PolicyLoosens(_) => "policy_loosens",
+            Self::PolicyStepsMany { .. } => "policy_steps_many",
+            Self::PolicyStepUnknown => "policy_step_unknown",
             Self::Payment { why, .. } => why.code(),
             Self::ApprovalsNotPinned => "approvals_not_pinned",
             Self::ApprovedTwice { .. } => "approved_twice",

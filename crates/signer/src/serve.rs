@@ -205,6 +205,12 @@ fn answer(signer: &mut Signer, request: Request) -> Result<Answer, Refused> {
             signer.remove(&removal)?;
             Answer::Done("remove".to_owned())
         }
+        Request::IntroducePolicy(step) => Answer::Introduced(signer.introduce_policy(&step)?.into()),
+        Request::StopPolicy(nonce) => {
+            signer.stop_policy(&nonce)?;
+            Answer::Done("stop".to_owned())
+        }
+        Request::Policy => signer.policy()?.into(),
         Request::Credentials(account) => {
             Answer::Credentials(signer.credentials(&account)?.into_iter().map(Into::into).collect())
         }

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use holdfast_authn::release::{self, Enrolment, Kind, Outcome, Removal, SignedAct, SigningKey, Spends};
+use holdfast_authn::release::{
+    self, Enrolment, Kind, Outcome, PolicyStep, Removal, SignedAct, SigningKey, Spends,
+};
 use holdfast_transactions::Sighash;
 use holdfast_values::texts::ExchangeName;
 use holdfast_values::{AccountId, Amount, Name, Network, Timestamp, WithdrawalId};
@@ -18,6 +20,7 @@ use crate::examine::{Examined, examine};
 use crate::files::FileError;
 use crate::key::{self, KeyFileError};
 use crate::pins::{Pins, PinsError};
+use crate::policy::{self, Introduced, PolicyStatus};
 use crate::refused::{BucketName, Refused};
 use crate::registry::{self, Enrolled};
 use crate::spend::{Spender, begin_epoch, use_text};
@@ -154,6 +157,8 @@ pub struct Status {
     pub buckets: Vec<BucketStatus>,
     /// Customers' credentials.
     pub credentials: CredentialCounts,
+    /// The policy that counts; none before the store first ran.
+    pub policy: Option<[u8; 32]>,
 }
 
 /// How a bucket stands.
@@ -200,6 +205,19 @@ impl Signer {
     pub fn open(pins: Pins, store: &Path, clock: Clock) -> Result<Self, OpenError> {
         let signer = Self::open_for_acts(pins, store, clock)?;
         if signer.moved { Err(StoreError::Moved.into()) } else { Ok(signer) }
+    }
+
+    /// Records the pinned policy, and that the store runs from now on, where that is not known yet. Whoever serves says so
+    /// at once: the time in which policies need no delay is then over when nobody expects it. Otherwise the first release
+    /// or step says so.
+    pub fn begin(&mut self) -> Result<(), Refused> {
+        if self.pins.simulated_clock {
+            return Ok(());
+        }
+        self.within(true, |spender, records, clock| {
+            let now = records.standing()?.time(spender.pins, clock);
+            policy::begin(spender.pins, records, now).map(drop)
+        })
     }
 
     /// Opens a signer whose store may be a copy: such a one takes `adopt_store` and tells its status, nothing else.
@@ -328,6 +346,38 @@ impl Signer {
         })
     }
 
+    /// Takes a step of the policy in, or says from when on a known one counts: the same for the same step each time. Also
+    /// while halted: it signs nothing.
+    pub fn introduce_policy(&mut self, step: &[u8]) -> Result<Introduced, Refused> {
+        self.within(true, |spender, records, clock| {
+            let pins = spender.pins;
+            let (payload, _) = release::open(Kind::Policy, step, &pins.release_keys)?;
+            let step = PolicyStep::parse(&payload)?;
+            check_exchange(pins, &step.exchange)?;
+            let mut standing = records.standing()?;
+            let now = if pins.simulated_clock { standing.highest.max(step.at) } else { clock };
+            if now < standing.highest {
+                return Err(Refused::ClockBehind { now, highest: standing.highest });
+            }
+            let introduced = policy::introduce(pins, records, &step, now)?;
+            standing.highest = now;
+            records.set_standing(&standing)?;
+            Ok(introduced)
+        })
+    }
+
+    /// Never follows a step, by the nonce of its text. Needs no signature: whoever can ask may stop it.
+    pub fn stop_policy(&mut self, nonce: &[u8; 32]) -> Result<(), Refused> {
+        self.within(true, |spender, records, clock| {
+            policy::stop(records, nonce, records.standing()?.time(spender.pins, clock))
+        })
+    }
+
+    /// Which policies were followed, and which steps lead on.
+    pub fn policy(&mut self) -> Result<PolicyStatus, Refused> {
+        self.within_any(false, |_, records, _| policy::status(records))
+    }
+
     /// Signs nothing any more until operators resume. Needs no signature: whoever can ask may halt.
     pub fn halt(&mut self) -> Result<(), Refused> {
         self.within(true, |_, records, _| {
@@ -363,6 +413,7 @@ impl Signer {
                     standing.highest = now;
                     records.pull_levels_back(now)?;
                     records.pull_registry_back(now)?;
+                    records.pull_policy_back(now)?;
                 }
             }
             records.set_standing(&standing)?;
@@ -434,6 +485,7 @@ impl Signer {
                 simulated: pins.simulated_clock,
                 buckets,
                 credentials: records.credential_counts(now)?,
+                policy: records.policy()?.map(|followed| followed.hash),
             })
         })
     }

@@ -13,6 +13,7 @@ use crate::approve;
 use crate::bucket::{BucketSpec, Level};
 use crate::examine::{Examined, check_window};
 use crate::pins::Pins;
+use crate::policy;
 use crate::refused::{BucketName, Refused};
 use crate::store::records::{Authorised, Records, Standing};
 
@@ -59,6 +60,7 @@ impl Spender<'_> {
             return Ok(Granted { receipt, repeated: true });
         }
         self.check_fresh(records, &mut standing, examined, now)?;
+        policy::follow(self.pins, records, &examined.release.policy, now)?;
         check_conflicts(records, examined, &known)?;
         let levels = self.levels(records, examined, &known, now)?;
         standing.counter = standing.counter.saturating_add(1);

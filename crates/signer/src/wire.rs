@@ -7,9 +7,11 @@ use holdfast_transactions::{Scheme, Sighash};
 use holdfast_values::{AccountId, Amount, Name, Network, Timestamp, WithdrawalId};
 use minicbor::{Decode, Encode};
 
+use crate::policy::{Introduced, PolicyStatus};
 use crate::refused::BucketName;
 use crate::registry::Enrolled;
 use crate::signer::{Authorised, BucketStatus, Sighashes, Status};
+use crate::store::policy::{Followed, PolicyLink, StepKind};
 use crate::store::registry::{Credential, CredentialCounts, CredentialStatus, Origin};
 
 /// Longest request: a release and a transaction of the largest sizes there are.
@@ -56,6 +58,15 @@ pub enum Request {
     /// An account's credentials.
     #[n(8)]
     Credentials(#[n(0)] AccountId),
+    /// A step of the policy.
+    #[n(9)]
+    IntroducePolicy(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>),
+    /// Never follow the step whose text has this nonce.
+    #[n(10)]
+    StopPolicy(#[cbor(n(0), with = "minicbor::bytes")] [u8; 32]),
+    /// Which policies were followed, and which steps lead on?
+    #[n(11)]
+    Policy,
 }
 
 /// A text with signatures.
@@ -109,6 +120,19 @@ pub enum Answer {
     /// An account's credentials.
     #[n(6)]
     Credentials(#[n(0)] Vec<CredentialAnswer>),
+    /// The step is known.
+    #[n(7)]
+    Introduced(#[n(0)] IntroducedAnswer),
+    /// The policies that were followed, and the steps.
+    #[n(8)]
+    Policy {
+        /// The newest first.
+        #[n(0)]
+        path: Vec<FollowedAnswer>,
+        /// The newest first.
+        #[n(1)]
+        links: Vec<LinkAnswer>,
+    },
 }
 
 /// [`Authorised`] on the wire.
@@ -182,6 +206,8 @@ pub struct StatusAnswer {
     buckets: Vec<BucketAnswer>,
     #[n(11)]
     credentials: CountsAnswer,
+    #[cbor(n(12), with = "minicbor::bytes")]
+    policy: Option<[u8; 32]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -230,6 +256,59 @@ pub struct CredentialAnswer {
     counts_from: Timestamp,
     #[n(10)]
     counter: u64,
+}
+
+/// [`Introduced`] on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct IntroducedAnswer {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    to: [u8; 32],
+    #[n(1)]
+    seen: Timestamp,
+    #[n(2)]
+    counts_from: Timestamp,
+    #[n(3)]
+    stopped: bool,
+    #[n(4)]
+    repeated: bool,
+}
+
+/// [`Followed`] on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct FollowedAnswer {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    hash: [u8; 32],
+    #[n(1)]
+    base: bool,
+    #[n(2)]
+    since: Timestamp,
+    #[n(3)]
+    until: Option<Timestamp>,
+}
+
+/// [`PolicyLink`] on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct LinkAnswer {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    nonce: [u8; 32],
+    #[n(1)]
+    kind: u8,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    from: [u8; 32],
+    #[cbor(n(3), with = "minicbor::bytes")]
+    to: [u8; 32],
+    #[n(4)]
+    author: Option<Name>,
+    #[n(5)]
+    signer: Name,
+    #[n(6)]
+    seen: Timestamp,
+    #[n(7)]
+    counts_from: Timestamp,
+    #[n(8)]
+    stopped: Option<Timestamp>,
+    #[n(9)]
+    spent: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -339,6 +418,7 @@ impl From<Status> for StatusAnswer {
             highest: status.highest,
             halted: status.halted,
             simulated: status.simulated,
+            policy: status.policy,
             buckets: status.buckets.into_iter().map(bucket).collect(),
             credentials: {
                 let CredentialCounts { seen, removed, first_today } = status.credentials;
@@ -372,6 +452,7 @@ impl StatusAnswer {
             highest: self.highest,
             halted: self.halted,
             simulated: self.simulated,
+            policy: self.policy,
             buckets: self.buckets.into_iter().map(bucket).collect::<Option<_>>()?,
             credentials: {
                 let CountsAnswer { seen, removed, first_today } = self.credentials;
@@ -430,6 +511,60 @@ impl CredentialAnswer {
         };
         Some(CredentialStatus { credential, counts_from: self.counts_from, counter: self.counter })
     }
+}
+
+impl From<Introduced> for IntroducedAnswer {
+    fn from(introduced: Introduced) -> Self {
+        let Introduced { to, seen, counts_from, stopped, repeated } = introduced;
+        Self { to, seen, counts_from, stopped, repeated }
+    }
+}
+
+impl From<IntroducedAnswer> for Introduced {
+    fn from(answer: IntroducedAnswer) -> Self {
+        let IntroducedAnswer { to, seen, counts_from, stopped, repeated } = answer;
+        Self { to, seen, counts_from, stopped, repeated }
+    }
+}
+
+impl From<PolicyStatus> for Answer {
+    fn from(status: PolicyStatus) -> Self {
+        let followed = |Followed { hash, base, since, until }| FollowedAnswer { hash, base, since, until };
+        let link = |link: PolicyLink| {
+            let PolicyLink { nonce, kind, from, to, author, signer, seen, counts_from, stopped, spent } =
+                link;
+            LinkAnswer {
+                nonce,
+                kind: kind.number(),
+                from,
+                to,
+                author,
+                signer,
+                seen,
+                counts_from,
+                stopped,
+                spent,
+            }
+        };
+        Self::Policy {
+            path: status.path.into_iter().map(followed).collect(),
+            links: status.links.into_iter().map(link).collect(),
+        }
+    }
+}
+
+/// The policies and steps of an answer, if every step is of a kind that is known.
+pub(crate) fn policy_status(path: Vec<FollowedAnswer>, links: Vec<LinkAnswer>) -> Option<PolicyStatus> {
+    let followed = |FollowedAnswer { hash, base, since, until }| Followed { hash, base, since, until };
+    let link = |link: LinkAnswer| {
+        let LinkAnswer { nonce, kind, from, to, author, signer, seen, counts_from, stopped, spent } = link;
+        let kind = StepKind::from_number(kind)?;
+        Some(PolicyLink { nonce, kind, from, to, author, signer, seen, counts_from, stopped, spent })
+    };
+    Some(PolicyStatus {
+        path: path.into_iter().map(followed).collect(),
+        links: links.into_iter().map(link).collect::<Option<_>>()?,
+    })
 }
 
 /// Writes one frame: four bytes of length, big-endian, and the message.

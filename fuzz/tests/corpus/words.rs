@@ -2,8 +2,8 @@
 
 use holdfast_authn::encoding::to_base64url;
 use holdfast_authn::release::{
-    Kind, OperatorSignature, Outcome, Payment, PolicyStep, Receipt, Release, SignedAct, Spend, Spends, SpentTransaction,
-    SpentTransfer, seal,
+    Kind, OperatorSignature, Outcome, Payment, PolicyStep, Receipt, Release, SignedAct, Spend, Spends,
+    SpentTransaction, SpentTransfer, seal,
 };
 use holdfast_fuzz::house::{
     API_SECRET, COLD_DESCRIPTOR, HOT_ACCOUNT, HOT_DESCRIPTORS, OPERATORS, TWIN, address, release_key,
@@ -337,11 +337,8 @@ pub(crate) fn enrolments() -> Vec<Seed> {
 
 pub(crate) fn policy_steps() -> Vec<Seed> {
     let word = |name: &str, detail: &str| {
-        let changes = [
-            ("approve_withdrawal", name),
-            ("wd_01kaxjq8800000000000000007", "0a0a"),
-            ("text=TEXT", detail),
-        ];
+        let changes =
+            [("approve_withdrawal", name), ("wd_01kaxjq8800000000000000007", "0a0a"), ("text=TEXT", detail)];
         with(OPERATOR, &changes)
     };
     let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
@@ -499,6 +496,11 @@ release_lifetime_max = "60s"
 threshold = 2
 keys = {{ {} }}
 
+[policy]
+initial = "0909090909090909090909090909090909090909090909090909090909090909"
+delay = "12h"
+setup = "0s"
+
 [[wallets]]
 name = "btc-hot"
 network = "bitcoin"
@@ -560,6 +562,8 @@ buckets = {{ vouched = {{ size = "1000000", refill_per_hour = "0" }}, unvouched 
     vec![
         bad("one-operator", with(&text, &[("threshold = 2", "threshold = 1")])),
         bad("unknown-key", with(&text, &[("threshold = 2", "threshold = 2\nquorum = 2")])),
+        bad("policy-unpinned", with(&text, &[("initial = \"", "inital = \"")])),
+        bad("policy-at-once", with(&text, &[("\"12h\"", "\"0s\"")])),
         bad("sudden", with(&approvals, &[("7d", "71h")])),
         good("approvals", approvals),
         good("whole", text),

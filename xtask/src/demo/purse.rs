@@ -149,22 +149,24 @@ impl Purse {
         btc
     }
 
-    fn pins_text(&self, release_key: Option<&str>) -> Result<String> {
+    fn pins_text(&self, holdfast: Option<(&str, &str)>) -> Result<String> {
         let mut keys = Vec::new();
         for name in OPERATORS {
             let path = self.logs.join("keys").join(format!("{name}.pub"));
             let key = fs::read_to_string(&path).map_err(file(&path))?;
             keys.push(format!("{name} = \"{}\"", key.trim()));
         }
-        let store = release_key.map(|_| format!("store = \"{}\"\n", self.store)).unwrap_or_default();
-        let release_keys: Vec<String> = release_key.map(ToOwned::to_owned).into_iter().collect();
+        let store = holdfast.map(|_| format!("store = \"{}\"\n", self.store)).unwrap_or_default();
+        let release_keys: Vec<String> = holdfast.map(|(key, _)| key.to_owned()).into_iter().collect();
+        let policy = holdfast.map(|(_, policy)| format!("\n[policy]\ninitial = \"{policy}\"\n"));
         let mut text = format!(
             "exchange = \"{EXCHANGE}\"\nname = \"{SIGNER}\"\nsimulated_clock = true\n{store}release_keys = {}\n\
              receipt_key_file = \"receipt.key\"\nrelease_lifetime_max = \"10m\"\n\n\
-             [operators]\nthreshold = {}\nkeys = {{ {} }}\n",
+             [operators]\nthreshold = {}\nkeys = {{ {} }}\n{}",
             list(&release_keys),
             OPERATORS.len(),
-            keys.join(", ")
+            keys.join(", "),
+            policy.unwrap_or_default()
         );
         let places = [
             ("btc-hot", "bitcoin", format!("descriptors = {}", list(&self.wallets.descriptors)), "100"),
@@ -223,8 +225,8 @@ impl Purse {
     }
 
     /// Pins Holdfast's key; starts the chain, the signer and the keys.
-    pub(super) fn open(&mut self, release_key: &str) -> Result<()> {
-        write_secret(&self.pins(), &self.pins_text(Some(release_key))?)?;
+    pub(super) fn open(&mut self, release_key: &str, policy: &str) -> Result<()> {
+        write_secret(&self.pins(), &self.pins_text(Some((release_key, policy)))?)?;
         let (listen, control) = (format!("127.0.0.1:{}", self.node), format!("127.0.0.1:{}", self.control));
         let token = format!("ethereum:{USDT}:6");
         let mut line = vec!["--listen", &listen, "--control", &control, "--mine-every-ms", BLOCK_MS];

@@ -145,7 +145,8 @@ impl Stack {
         let token = member(&made, "token", "holdfast init")?;
         let line = ["release-key", "--data", text(&data), "--json"];
         let printed = programs.run("holdfast", &[], &line)?;
-        purse.open(&member(&printed, "release_key", "holdfast release-key")?)?;
+        let release_key = member(&printed, "release_key", "holdfast release-key")?;
+        purse.open(&release_key, &member(&made, "policy", "holdfast init")?)?;
         let mut stack = Self {
             pack,
             programs: programs.clone(),

@@ -132,13 +132,16 @@ fn init(args: InitArgs) -> Result<String, Failure> {
             "exchange": args.exchange.to_string(), "policy": hex(&pack.hash), "head": head.to_string(),
             "simulated_clock": args.simulated_clock,
             "pin": { "release_key": release_key, "exchange": args.exchange.to_string(), "operators": pins,
-                     "loosening_signatures": required, "simulated": args.simulated_clock },
+                     "loosening_signatures": required, "simulated": args.simulated_clock, "policy": hex(&pack.hash) },
         })));
     }
     let mut out = format!(
         "{}\n\nThis token can read and halt, and is shown once. Others are issued by operators: see `holdfast token new`.\n\n\
-         Pin at the signer:\n  exchange              {}\n  release key           {release_key}\n  simulated clock       {}\n  signatures to loosen  {required}\n",
-        token, args.exchange, args.simulated_clock
+         Pin at the signer:\n  exchange              {}\n  release key           {release_key}\n  simulated clock       {}\n  signatures to loosen  {required}\n  policy initial        {}\n",
+        token,
+        args.exchange,
+        args.simulated_clock,
+        hex(&pack.hash)
     );
     for operator in &operators {
         let key = print_operator_key(&operator.public_key);

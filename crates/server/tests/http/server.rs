@@ -123,6 +123,7 @@ impl Exchange {
         let output = init.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let made: Value = serde_json::from_slice(&output.stdout).unwrap();
+        std::fs::write(path("policy.hash"), made["policy"].as_str().unwrap()).unwrap();
         Self { token: made["token"].as_str().unwrap().to_owned(), dir, operators }
     }
 

@@ -306,7 +306,9 @@ receipt_key_file = "{}"
 release_lifetime_max = "10m"
 [operators]
 threshold = 2
-keys = {{ alice = "{}", bob = "{}" }}
+keys = {{ alice = "{}", bob = "{}", carol = "{}" }}
+[policy]
+initial = "{}"
 [[wallets]]
 name = "eth-hot"
 network = "ethereum"
@@ -324,6 +326,8 @@ buckets = {{ vouched = {bucket}, unvouched = {bucket} }}
             key.display(),
             operator(1),
             operator(2),
+            operator(3),
+            std::fs::read_to_string(places.path("policy.hash")).unwrap(),
         );
         let text = edit(text);
         let (pins, store) = (dir.join("signer.toml"), dir.join("signer.store"));

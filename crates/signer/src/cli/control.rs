@@ -159,7 +159,8 @@ fn init(_: &Takes, given: &Given) -> Result<Report, Failure> {
 
 fn run_serve(_: &Takes, given: &Given) -> Result<Report, Failure> {
     let (store, socket) = (given.need_path("store")?, given.need_path("socket")?);
-    let signer = Signer::open(Pins::load(&given.need_path("pins")?)?, &store, system_clock())?;
+    let mut signer = Signer::open(Pins::load(&given.need_path("pins")?)?, &store, system_clock())?;
+    signer.begin()?;
     let stop = Stop::new(&socket);
     let mut signals =
         Signals::new([SIGTERM, SIGINT]).map_err(|error| FileError::io(Path::new("signals"), error))?;
@@ -243,6 +244,7 @@ fn describe(status: Status) -> Report {
         ("sequence", sequence),
         ("head", head),
         ("highest_time", status.highest.to_string().into()),
+        ("policy", status.policy.map_or(Value::Nothing, |hash| hex(&hash).into())),
         ("buckets", Value::List(buckets.collect())),
         (
             "credentials",

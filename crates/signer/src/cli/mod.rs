@@ -4,6 +4,7 @@ mod arguments;
 mod assertion;
 mod control;
 mod credential;
+mod policy;
 mod report;
 mod verify;
 
@@ -36,6 +37,7 @@ Usage: holdfast-signer COMMAND [ARGUMENTS] [--json] [--help]
   void        never pay a withdrawal
   recover     export the signed statement of everything that was authorised
   credential  customers' keys as this signer knows them: list, enrol, remove
+  policy      the policies that it follows: list, introduce, stop
   assertion   check assertions of customers' keys, away from any signer
 
 Exit code: 0 done, 1 refused or failed (the code stands on standard error), 2 wrong usage.
@@ -49,7 +51,7 @@ struct Command {
     run: fn(&Takes, &Given) -> Result<Report, Failure>,
 }
 
-const COMMANDS: [&Command; 11] = [
+const COMMANDS: [&Command; 12] = [
     &control::INIT,
     &verify::VERIFY,
     &control::SERVE,
@@ -60,6 +62,7 @@ const COMMANDS: [&Command; 11] = [
     &control::VOID,
     &control::RECOVER,
     &credential::CREDENTIAL,
+    &policy::POLICY,
     &assertion::ASSERTION,
 ];
 

@@ -16,6 +16,7 @@ pub(super) struct Document {
     pub receipt_key_file: String,
     pub release_lifetime_max: String,
     pub operators: Operators,
+    pub policy: Option<Policy>,
     pub approval: Option<Approval>,
     pub wallets: Vec<Wallet>,
     pub assets: Vec<Asset>,
@@ -26,6 +27,14 @@ pub(super) struct Document {
 pub(super) struct Operators {
     pub threshold: usize,
     pub keys: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Policy {
+    pub initial: String,
+    pub delay: Option<String>,
+    pub setup: Option<String>,
 }
 
 #[derive(Deserialize)]

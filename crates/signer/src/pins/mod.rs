@@ -5,6 +5,7 @@
 
 mod approval;
 mod document;
+mod policy;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +20,7 @@ use holdfast_values::texts::ExchangeName;
 use holdfast_values::{Amount, AssetSymbol, Destination, Micros, Name, Network, amount, time};
 
 pub use approval::{AGEING_MAX, AGEING_MIN, Approval};
+pub use policy::Policy;
 
 use crate::bucket::BucketSpec;
 use crate::files::{self, FileError};
@@ -91,6 +93,8 @@ pub struct Pins {
     pub threshold: usize,
     /// Their keys.
     pub operators: BTreeMap<Name, [u8; 32]>,
+    /// How the policy is followed; there once a store is pinned.
+    pub policy: Option<Policy>,
     /// How customers' keys approve; `None`: none of them does.
     pub approval: Option<Approval>,
     /// Wallets by network.
@@ -227,10 +231,18 @@ fn check(document: document::Document, folder: &Path) -> Result<Pins, PinsError>
     if document.receipt_key_file.is_empty() {
         return Err(value("receipt_key_file", "name the file of the signer's own key"));
     }
+    let policy = document.policy.as_ref().map(policy::check).transpose()?;
+    if store.is_some() && policy.is_none() {
+        return Err(value(
+            "policy",
+            "pin the policy that counts: a section [policy] with initial = \"...\", as holdfast init prints it",
+        ));
+    }
     let approval = document.approval.as_ref().map(approval::check).transpose()?;
     Ok(Pins {
         assets: assets(&document.assets, approval.is_some())?,
         approval,
+        policy,
         exchange,
         name,
         simulated_clock: document.simulated_clock,

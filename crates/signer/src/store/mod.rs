@@ -3,6 +3,7 @@
 //! `init` makes it once; nothing else ever creates one. What is written and read in it is in `records`; nothing here
 //! decides about a release.
 
+pub mod policy;
 pub(crate) mod records;
 pub mod registry;
 
@@ -19,11 +20,14 @@ use crate::files::{self, FileError};
 use crate::pins::Pins;
 
 /// The shape of the tables.
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
+/// The shape before the policy was followed.
+const SCHEMA_WITHOUT_POLICY: i64 = 2;
 /// The shape before customers' keys were kept.
 const SCHEMA_WITHOUT_REGISTRY: i64 = 1;
 const TABLES: &str = include_str!("schema.sql");
 const REGISTRY: &str = include_str!("registry.sql");
+const POLICY: &str = include_str!("policy.sql");
 /// `hfsg`: the application that the file says it belongs to.
 const APPLICATION: i64 = 0x6866_7367;
 /// What names a machine.
@@ -184,6 +188,7 @@ impl Store {
         let transaction = db.transaction()?;
         transaction.execute_batch(TABLES)?;
         transaction.execute_batch(REGISTRY)?;
+        transaction.execute_batch(POLICY)?;
         transaction.pragma_update(None, "application_id", APPLICATION)?;
         transaction.pragma_update(None, "user_version", SCHEMA)?;
         transaction.execute(
@@ -219,7 +224,7 @@ impl Store {
             return Err(StoreError::Database("not the store of a signer".into()));
         }
         let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if found != SCHEMA && found != SCHEMA_WITHOUT_REGISTRY {
+        if !(SCHEMA_WITHOUT_REGISTRY..=SCHEMA).contains(&found) {
             return Err(StoreError::Schema { found });
         }
         let (id, exchange, name, home) = db.query_row(
@@ -238,8 +243,8 @@ impl Store {
         if exchange != pins.exchange.as_str() || name != pins.name.as_str() {
             return Err(StoreError::Foreign { name, exchange });
         }
-        if found == SCHEMA_WITHOUT_REGISTRY {
-            add_registry(&mut db)?;
+        if found != SCHEMA {
+            bring_up_to_date(&mut db, found)?;
         }
         let here = Identity::of(path)?;
         let place = if here == home { Place::Home } else { Place::Moved };
@@ -253,9 +258,14 @@ impl Store {
 }
 
 /// Brings a store to this shape, whole or not at all.
-fn add_registry(db: &mut Connection) -> rusqlite::Result<()> {
+fn bring_up_to_date(db: &mut Connection, from: i64) -> rusqlite::Result<()> {
     let transaction = db.transaction()?;
-    transaction.execute_batch(REGISTRY)?;
+    if from < SCHEMA_WITHOUT_POLICY {
+        transaction.execute_batch(REGISTRY)?;
+    }
+    transaction.execute_batch(POLICY)?;
+    // It has run for long: nobody sets it up now.
+    transaction.execute("insert into policy values (1, null, 0)", [])?;
     transaction.execute("update signer set schema = ?1", [SCHEMA])?;
     transaction.pragma_update(None, "user_version", SCHEMA)?;
     transaction.commit()

@@ -413,6 +413,7 @@ fn a_store_from_before_credentials_were_kept_is_brought_up_to_date_when_it_is_op
     {
         db.execute_batch(&format!("drop table {table}")).unwrap();
     }
+    db.execute_batch("drop table policy; drop table policy_path; drop table policy_links").unwrap();
     db.execute_batch("pragma user_version = 1; update signer set schema = 1").unwrap();
     db.close().unwrap();
     let mut signer = exchange.signer();
@@ -425,7 +426,7 @@ fn a_store_from_before_credentials_were_kept_is_brought_up_to_date_when_it_is_op
     assert_eq!((status.counter, status.credentials.seen), (2, 1));
     // One from a later version is refused.
     let db = Connection::open(exchange.store_path()).unwrap();
-    db.execute_batch("pragma user_version = 3").unwrap();
+    db.execute_batch("pragma user_version = 4").unwrap();
     db.close().unwrap();
     assert_eq!(exchange.open().unwrap_err().code(), "store_schema");
 }

@@ -38,6 +38,13 @@ pub(crate) const UNVOUCHED: u64 = 2 * BTC;
 pub(crate) const VOUCHED: u64 = 20 * BTC;
 pub(crate) const FEES: u64 = 200_000;
 
+/// The policy that is pinned.
+pub(crate) const POLICY: [u8; 32] = [9; 32];
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Cargo names one for tests, not for examples.
 fn folder_for_tests() -> PathBuf {
     option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from)
@@ -135,6 +142,10 @@ release_lifetime_max = "10m"
 threshold = 2
 keys = {{ alice = "{alice}", bob = "{bob}", carol = "{carol}" }}
 
+[policy]
+initial = "{policy}"
+setup = "0s"
+
 [approval]
 rp_id = "{RP_ID}"
 origins = ["{ORIGIN}"]
@@ -187,6 +198,7 @@ credential_cap = "100000"
 buckets = {{ vouched = {{ size = "1000000", refill_per_hour = "0" }}, unvouched = {{ size = "10000", refill_per_hour = "0" }} }}
 "#,
             release = to_base64url(&self.release_key.public_key()),
+            policy = hex(&POLICY),
             alice = key("alice"),
             bob = key("bob"),
             carol = key("carol"),
@@ -292,7 +304,7 @@ buckets = {{ vouched = {{ size = "1000000", refill_per_hour = "0" }}, unvouched 
             epoch: 1,
             sequence,
             head: [u8::try_from(sequence % 251).unwrap(); 32],
-            policy: [9; 32],
+            policy: POLICY,
             simulated: self.simulated,
             not_before: self.now(),
             expires: self.now().plus(time::MINUTE),

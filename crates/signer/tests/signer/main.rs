@@ -20,6 +20,7 @@ mod house;
 mod keys;
 mod mandates;
 mod payments;
+mod policies;
 mod process;
 mod process_keys;
 mod releases;

@@ -241,8 +241,10 @@ impl Stand {
             let key = fs::read_to_string(dir.0.join(format!("{name}.pub"))).unwrap();
             format!("{name} = \"{}\"", key.trim())
         });
-        let pins = |release_keys: &str| pins(release_keys, &operators.join(", "), &descriptors);
-        dir.write("wallet/signer.toml", &pins(""));
+        let pins = |release_keys: &str, policy: &str| {
+            pins(release_keys, &operators.join(", "), policy, &descriptors)
+        };
+        dir.write("wallet/signer.toml", &pins("", &"0".repeat(64)));
         let (pinned, store) = (dir.0.join("wallet/signer.toml"), dir.0.join("wallet/signer.db"));
         let made = Signer::init(&pinned, &store, 1).unwrap();
 
@@ -265,7 +267,9 @@ impl Stand {
         let init: Value = serde_json::from_str(&run(holdfast(), &[&args[..], &more].concat(), "")).unwrap();
         let release_key = run(holdfast(), &["release-key", "--data", &data], "");
         let store_id: String = made.store.iter().map(|byte| format!("{byte:02x}")).collect();
-        let text = format!("store = \"{store_id}\"\n{}", pins(&format!("\"{}\"", release_key.trim())));
+        let pinned_policy = init["policy"].as_str().unwrap();
+        let text = pins(&format!("\"{}\"", release_key.trim()), pinned_policy);
+        let text = format!("store = \"{store_id}\"\n{text}");
         dir.write("wallet/signer.toml", &text);
         let signer = Signer::open(Pins::load(&pinned).unwrap(), &store, system_clock()).unwrap();
         let stop = Stop::new(&dir.0.join("wallet/s"));
@@ -486,7 +490,7 @@ fn exchange(descriptors: &[String], receipt_key: &[u8; 32]) -> String {
 }
 
 /// What the signer goes by: without a customer's own key next to nothing leaves.
-fn pins(release_keys: &str, operators: &str, descriptors: &[String]) -> String {
+fn pins(release_keys: &str, operators: &str, policy: &str, descriptors: &[String]) -> String {
     format!(
         r#"exchange = "harbor.example"
 name = "harbor-hot"
@@ -497,6 +501,8 @@ release_lifetime_max = "10m"
 [operators]
 threshold = 2
 keys = {{ {operators} }}
+[policy]
+initial = "{policy}"
 [approval]
 rp_id = "approve.harbor.example"
 origins = ["https://approve.harbor.example"]

@@ -46,7 +46,7 @@ impl Beside {
         let beside = Self { folder, clock: Arc::new(AtomicU64::new(0)) };
         // Holdfast's release key is not made yet: another one until it is.
         let nobody = to_base64url(&SigningKey::from_seed(&[1; 32]).public_key());
-        beside.pin("", &nobody);
+        beside.pin("", &nobody, &"0".repeat(64));
         let made = Signer::init(&beside.pins(), &beside.folder.join("signer.db"), 1).unwrap();
         let store: String = made.store.iter().map(|byte| format!("{byte:02x}")).collect();
         std::fs::write(beside.folder.join("store"), &store).unwrap();
@@ -58,7 +58,7 @@ impl Beside {
         self.folder.join("signer.toml")
     }
 
-    fn pin(&self, store: &str, release_key: &str) {
+    fn pin(&self, store: &str, release_key: &str, policy: &str) {
         use std::os::unix::fs::PermissionsExt as _;
         let [alice, bob] = [2, 3].map(|seed| to_base64url(&SigningKey::from_seed(&[seed; 32]).public_key()));
         let text = format!(
@@ -71,6 +71,8 @@ release_lifetime_max = "10m"
 [operators]
 threshold = 2
 keys = {{ alice = "{alice}", bob = "{bob}" }}
+[policy]
+initial = "{policy}"
 [approval]
 rp_id = "{RP_ID}"
 origins = ["{ORIGIN}"]
@@ -100,7 +102,7 @@ buckets = {{ vouched = {{ size = "1000000", refill_per_hour = "0" }}, unvouched 
     /// Opens it, with Holdfast's release key pinned.
     fn open(&self, stand: &Stand) -> Signer {
         let store = std::fs::read_to_string(self.folder.join("store")).unwrap();
-        self.pin(&format!("store = \"{store}\"\n"), &stand.release_key());
+        self.pin(&format!("store = \"{store}\"\n"), &stand.release_key(), &stand.policy);
         let clock = Arc::clone(&self.clock);
         self.set(stand);
         let clock = Arc::new(move || Timestamp(clock.load(Ordering::SeqCst)));

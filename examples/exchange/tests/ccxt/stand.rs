@@ -206,6 +206,8 @@ pub(crate) struct Stand {
     pub(crate) prices: String,
     /// The token that `init` printed: reads and halts.
     pub(crate) init: String,
+    /// The hash of the policy with which it begins.
+    pub(crate) policy: String,
     pub(crate) customers: BTreeMap<&'static str, Customer>,
     // In this order: processes end before their directory goes.
     feeder: Option<Feeder>,
@@ -327,6 +329,7 @@ impl Stand {
             service,
             prices,
             init,
+            policy: made["policy"].as_str().unwrap().to_owned(),
             customers: BTreeMap::new(),
             feeder: None,
             envoy,

@@ -277,6 +277,7 @@ fn pins(key: &SigningKey, descriptors: &[String], account: &str) -> String {
     let quoted = descriptors.iter().map(|text| format!("\"{text}\", ")).collect::<String>();
     let [alice, bob] = [2, 3].map(|seed| to_base64url(&SigningKey::from_seed(&[seed; 32]).public_key()));
     let release = to_base64url(&key.public_key());
+    let policy = "09".repeat(32);
     let buckets = |size: &str| {
         let bucket = format!("{{ size = \"{size}\", refill_per_hour = \"0\" }}");
         format!("buckets = {{ vouched = {bucket}, unvouched = {bucket} }}")
@@ -290,6 +291,8 @@ release_lifetime_max = "10m"
 [operators]
 threshold = 2
 keys = {{ alice = "{alice}", bob = "{bob}" }}
+[policy]
+initial = "{policy}"
 [[wallets]]
 name = "btc-hot"
 network = "bitcoin"
