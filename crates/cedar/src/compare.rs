@@ -87,12 +87,30 @@ fn compare_here(
     seed: u64,
     requests: u64,
 ) -> Result<Tally, CompareError> {
-    let oracle = Oracle::new(pack, program)?;
     let generator = Generator::new(program);
     let mut random = Random(seed);
+    let drawn = (0..requests).map(|number| generator.draw(number, &mut random));
+    compare_each(pack, program, seed, drawn)
+}
+
+/// As [`compare`], on the given requests instead of drawn ones.
+pub fn compare_on(
+    pack: &CompiledPack,
+    program: &Program,
+    requests: &[Facts<'_>],
+) -> Result<Tally, CompareError> {
+    with_stack(|| Ok(compare_each(pack, program, 0, requests.iter().cloned())))?
+}
+
+fn compare_each<'f>(
+    pack: &CompiledPack,
+    program: &Program,
+    seed: u64,
+    requests: impl Iterator<Item = Facts<'f>>,
+) -> Result<Tally, CompareError> {
+    let oracle = Oracle::new(pack, program)?;
     let (mut tally, mut findings) = (Tally::default(), Findings::new());
-    for number in 0..requests {
-        let facts = generator.draw(number, &mut random);
+    for (number, facts) in (0u64..).zip(requests) {
         let differ = |what: String| CompareError::Disagreement {
             seed,
             number,

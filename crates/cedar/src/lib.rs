@@ -15,6 +15,7 @@ pub mod new;
 pub mod pack;
 pub mod problem;
 pub mod prove;
+pub mod reasons;
 pub mod report;
 mod scan;
 pub mod schema;

@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Instant;
 
-use holdfast_cedar::compare::{CompareError, Tally, compare};
+use holdfast_cedar::cases::{ordinary, parse_fact, set};
+use holdfast_cedar::compare::{CompareError, Tally, compare, compare_on};
 use holdfast_cedar::{CompiledPack, compile_pack, load_dir};
 use holdfast_policy::{Comparison, Expr, Policy, Program};
 
@@ -109,6 +110,27 @@ fn constructs() -> CompiledPack {
 #[test]
 fn every_construct_means_what_cedar_says() {
     agree(&constructs(), 3, 12_000, 60);
+}
+
+/// Each line is a request that a solver once found against some pack: what differs from an ordinary one. `HOLDFAST_BLESS=1`
+/// with the tests of `proofs.rs` adds those that it finds then.
+#[test]
+fn every_counter_example_that_a_solver_ever_found_means_the_same_to_both() {
+    let text = include_str!("counterexamples.txt");
+    let mut requests = vec![ordinary()];
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let mut facts = ordinary();
+        for word in line.split_whitespace() {
+            let (fact, value) = parse_fact(word).unwrap_or_else(|error| panic!("{line}: {error}"));
+            set(&mut facts, fact, value);
+        }
+        requests.push(facts);
+    }
+    assert!(requests.len() > 30, "only {}", requests.len());
+    for pack in [shipped("baseline"), shipped("limits-2019"), constructs()] {
+        let tally = compare_on(&pack, &pack.program, &requests).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(tally.requests, requests.len() as u64);
+    }
 }
 
 /// A program that is wrong in one place, for each place: the comparison finds every one.

@@ -121,10 +121,36 @@ impl Example {
                         break;
                     }
                 }
+                if let (Value::Long(usual), Value::Long(now)) = (usual, facts.get(fact)) {
+                    facts.set_long(fact, nearest_to(usual, now, &facts, fact, shows));
+                }
             }
         }
         self.kept = KeptFacts::keep(&facts);
     }
+}
+
+/// The number between the usual one and the one that shows it which still shows it, as near to the usual one as halving
+/// finds.
+fn nearest_to(
+    usual: i64,
+    now: i64,
+    facts: &Facts<'_>,
+    fact: Fact,
+    shows: &dyn Fn(&Facts<'_>) -> bool,
+) -> i64 {
+    let (mut plain, mut shown) = (usual, now);
+    let mut trial = facts.clone();
+    while plain.abs_diff(shown) > 1 {
+        let middle = i64::midpoint(plain, shown);
+        trial.set_long(fact, middle);
+        if shows(&trial) {
+            shown = middle;
+        } else {
+            plain = middle;
+        }
+    }
+    shown
 }
 
 /// A pack, as both sides see it.

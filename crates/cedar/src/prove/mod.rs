@@ -5,12 +5,16 @@
 //! authorizer, and is none unless both confirm it. Without a solver nothing is proved, and nothing passes. Tokio, which
 //! symcc needs, stays inside of this module.
 
+mod deep;
+mod difference;
 mod example;
 mod invariants;
 mod proof;
 mod rules;
 mod solver;
 
+pub use deep::{Deep, Warning, check_dir, deep_lints, lints};
+pub use difference::{Change, Diff, Row, Shown, Way, diff, diff_dirs};
 pub use example::Example;
 pub use invariants::{Claim, INVARIANTS_MAX, Invariant, parse_invariants};
 pub use proof::{Proof, Refutation, Verdict, prove, prove_dir};

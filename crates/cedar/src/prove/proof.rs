@@ -273,6 +273,18 @@ fn report(path: &Path, pack: &CompiledPack, solver: &Solver, proofs: &[Proof]) -
     for proof in proofs {
         text.push_str(&told(&pack.program, proof));
     }
+    let mut failures: Vec<(&Failure, Vec<&str>)> = Vec::new();
+    for proof in proofs {
+        let Verdict::NotProved(failure) = &proof.verdict else { continue };
+        match failures.iter_mut().find(|(known, _)| *known == failure) {
+            Some((_, ids)) => ids.push(&proof.id),
+            None => failures.push((failure, vec![&proof.id])),
+        }
+    }
+    for (failure, ids) in failures {
+        let which = if ids.len() == proofs.len() { format!("all {}", ids.len()) } else { ids.join(", ") };
+        let _ = writeln!(text, "\nNOT PROVED: {which}: {failure}");
+    }
     let _ = writeln!(text, "\n{proved} proved, {refuted} refuted, {open} not proved");
     let listed: Vec<Json> = proofs.iter().map(|proof| proof.json()).collect();
     let json = json!({
@@ -296,10 +308,7 @@ pub(crate) fn counted(count: usize, what: &str) -> String {
 fn told(program: &Program, proof: &Proof) -> String {
     let mut text = String::new();
     match &proof.verdict {
-        Verdict::Proved => {}
-        Verdict::NotProved(failure) => {
-            let _ = writeln!(text, "\nNOT PROVED {}: {failure}", proof.id);
-        }
+        Verdict::Proved | Verdict::NotProved(_) => {}
         Verdict::Vacuous => {
             let _ = writeln!(
                 text,
