@@ -37,6 +37,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "node", packages: &["nodejs"], purpose: "runs the real exchange client" },
     Tool { program: "softhsm2-util", packages: &["softhsm2"], purpose: "keeps keys in a PKCS#11 token" },
     Tool { program: "chromium", packages: &["chromium"], purpose: "drives security keys in a browser" },
+    Tool { program: "cvc5", packages: &["cvc5"], purpose: "proves the invariants of the policy packs" },
     Tool { program: "npm", packages: &["npm"], purpose: "installs the real exchange client" },
 ];
 

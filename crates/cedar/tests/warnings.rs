@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use holdfast_cedar::prove::{SOLVER_VARIABLE, Solver, check_dir, deep_lints, lints};
+use holdfast_cedar::new::new_dir;
+use holdfast_cedar::prove::{SOLVER_VARIABLE, Solver, check_dir, deep_lints, lints, prove_dir};
 use holdfast_cedar::{CompiledPack, compile_pack};
 
 fn solver() -> Option<Solver> {
@@ -52,6 +53,20 @@ fn the_shipped_packs_are_free_of_warnings() {
         println!("{}", report.text);
         assert!(report.ok, "{name}");
     }
+}
+
+#[test]
+fn a_pack_that_was_just_begun_is_proved_and_free_of_warnings() {
+    let Some(solver) = solver() else { return };
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("begun");
+    if dir.exists() {
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+    assert!(new_dir(&dir).ok);
+    let proved = prove_dir(&dir, &solver, &|_| {});
+    assert!(proved.ok, "{}", proved.text);
+    let checked = check_dir(&dir, Some((&solver, &|_| {})), true);
+    assert!(checked.ok, "{}", checked.text);
 }
 
 #[test]

@@ -11,8 +11,8 @@ use std::process::ExitCode;
 use holdfast_cedar::fmt::format_dir;
 use holdfast_cedar::judge::test_dir;
 use holdfast_cedar::new::new_dir;
-use holdfast_cedar::prove::prove_dir;
-use holdfast_cedar::report::{Report, check_dir, explain_dir};
+use holdfast_cedar::prove::{Solver, Watch, check_dir, diff_dirs, prove_dir};
+use holdfast_cedar::report::{Report, explain_dir};
 use holdfast_cedar::{docs, schema};
 
 use super::proving::{Asking, ask};
@@ -26,10 +26,18 @@ pub struct PolicyArgs {
 
 #[derive(clap::Subcommand, Debug)]
 enum PolicyCommand {
-    /// Parse, validate, lint and compile a pack and run the cases beside it.
+    /// Parse, validate, lint and compile a pack, run the cases beside it, and warn of what it says in vain.
     Check {
         /// The directory of the pack.
         dir: PathBuf,
+        /// Warn also of policies that are dead, needless, hidden by others or can error: needs cvc5.
+        #[arg(long)]
+        deep: bool,
+        /// End with 1 if there is a warning.
+        #[arg(long)]
+        deny_warnings: bool,
+        #[command(flatten)]
+        asking: Asking,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -86,6 +94,19 @@ enum PolicyCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Prove what a change of policy means: equal, tighter, looser or mixed at each outcome, with requests that show it.
+    /// Needs cvc5. Ends with 1 only if something could not be proved.
+    Diff {
+        /// The directory of the pack that is.
+        old: PathBuf,
+        /// The directory of the pack that is to be.
+        new: PathBuf,
+        #[command(flatten)]
+        asking: Asking,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the Cedar schema that policies are validated against.
     Schema {
         /// Print the table of facts as Markdown instead: docs/facts.md.
@@ -99,7 +120,13 @@ enum PolicyCommand {
 /// Runs the command: 0 if all is well, 1 if the pack or a fact was refused, or nothing could be printed.
 pub fn run(args: PolicyArgs) -> ExitCode {
     let written = match args.command {
-        PolicyCommand::Check { dir, json } => return tell(&check_dir(&dir), json),
+        PolicyCommand::Check { dir, deep: false, deny_warnings, json, .. } => {
+            return tell(&check_dir(&dir, None, deny_warnings), json);
+        }
+        PolicyCommand::Check { dir, deep: true, deny_warnings, asking, json } => {
+            let check = |solver: &Solver, watch: Watch<'_>| check_dir(&dir, Some((solver, watch)), deny_warnings);
+            return tell(&ask(&asking, check), json);
+        }
         PolicyCommand::Explain { dir, given, file, json } => {
             return tell(&explain_dir(&dir, file.as_deref(), &given), json);
         }
@@ -109,6 +136,9 @@ pub fn run(args: PolicyArgs) -> ExitCode {
         PolicyCommand::Backtest(args) => return backtest::run(&args),
         PolicyCommand::Prove { dir, asking, json } => {
             return tell(&ask(&asking, |solver, watch| prove_dir(&dir, solver, watch)), json);
+        }
+        PolicyCommand::Diff { old, new, asking, json } => {
+            return tell(&ask(&asking, |solver, watch| diff_dirs(&old, &new, solver, watch)), json);
         }
         PolicyCommand::Shadow(args) => return shadow::run(&args),
         PolicyCommand::Schema { markdown: true } => print(&docs::facts_markdown()),
