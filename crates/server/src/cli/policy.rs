@@ -124,7 +124,8 @@ pub fn run(args: PolicyArgs) -> ExitCode {
             return tell(&check_dir(&dir, None, deny_warnings), json);
         }
         PolicyCommand::Check { dir, deep: true, deny_warnings, asking, json } => {
-            let check = |solver: &Solver, watch: Watch<'_>| check_dir(&dir, Some((solver, watch)), deny_warnings);
+            let check =
+                |solver: &Solver, watch: Watch<'_>| check_dir(&dir, Some((solver, watch)), deny_warnings);
             return tell(&ask(&asking, check), json);
         }
         PolicyCommand::Explain { dir, given, file, json } => {
