@@ -13,6 +13,7 @@ mod http;
 mod instructions;
 mod peers;
 mod pipeline;
+mod policies;
 mod report;
 mod server;
 mod signer;
@@ -108,9 +109,10 @@ impl Options {
 /// A part's name and what measures it.
 type Part = (&'static str, fn(&Options) -> Result<Report, Failure>);
 
-const PARTS: [Part; 11] = [
+const PARTS: [Part; 12] = [
     ("pipeline", pipeline::run),
     ("evaluator", evaluator::run),
+    ("policy", policies::run),
     ("size", size::run),
     ("instructions", instructions::run),
     ("http", http::run),

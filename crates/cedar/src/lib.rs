@@ -20,6 +20,7 @@ pub mod report;
 mod scan;
 pub mod schema;
 pub mod second;
+mod suggest;
 mod tighter;
 
 pub use load::{INVARIANTS_FILE, load_dir, read_dir};

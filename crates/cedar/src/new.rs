@@ -66,6 +66,8 @@ mod tests {
             assert!(report.ok, "{}", report.text);
         }
         let pack = crate::load_dir(&path).unwrap();
+        let invariants = crate::prove::parse_invariants("i", include_str!("new/invariants.cedar"));
+        assert_eq!(invariants.map(|found| found.len()), Ok(2));
         assert!(pack.files.iter().all(|(name, _)| name != "invariants.cedar"));
         let (reasons, cases) = (include_str!("new/reasons.txt"), include_str!("new/pack.cases"));
         for reason in pack.program.policies().iter().filter_map(|policy| policy.meta.reason()) {

@@ -8,7 +8,7 @@ use holdfast_policy::{Policy, PolicyMeta, Program};
 
 use crate::problem::{PackError, Problem};
 use crate::scan::{Statement, statements};
-use crate::{compile, lint, schema, tighter};
+use crate::{compile, lint, schema, suggest, tighter};
 
 /// The most files of a pack.
 pub const FILES_MAX: usize = 256;
@@ -40,7 +40,7 @@ pub struct CompiledPack {
 ///
 /// It is all or nothing, and whatever is wrong is reported at once: [`PackError::problems`].
 pub fn compile_pack(files: &[(String, String)]) -> Result<CompiledPack, PackError> {
-    with_stack(|| compile_here(files))
+    with_stack(|| compile_here(files)).map_err(suggest::complete)
 }
 
 /// Runs the work on a thread whose stack suffices for what [`crate::scan`] lets through.
@@ -185,6 +185,13 @@ fn check_sizes(files: &[(String, String)]) -> Result<(), PackError> {
             problems.push(Problem::of_file("file_too_large", &shown, message));
         }
     }
+    // Counted before anything is parsed, so that far too many are refused at once.
+    let counted = files.iter().map(|(name, text)| statements(name, text).map_or(0, |found| found.len()));
+    let policies = counted.fold(0usize, usize::saturating_add);
+    if policies > POLICIES_MAX {
+        let message = format!("{policies} policies in one pack, and {POLICIES_MAX} at most");
+        problems.push(Problem::of_pack("too_many_policies", message));
+    }
     PackError::unless_empty(problems)
 }
 
@@ -266,6 +273,9 @@ pub(crate) fn validate(
         if let Some((lead, _, id)) = named.iter().find(|(_, known, _)| *known == cedar_id) {
             if let Some(rest) = problem.message.strip_prefix(lead.as_str()) {
                 problem.message = rest.trim_start_matches([',', ':', ' ']).to_owned();
+            }
+            if let Some(rest) = problem.help.as_deref().and_then(|help| help.strip_prefix(lead.as_str())) {
+                problem.help = Some(rest.trim_start_matches([',', ':', ' ']).to_owned());
             }
             problem.policy = id.clone();
         }

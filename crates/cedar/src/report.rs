@@ -11,6 +11,7 @@ use crate::cases::{Outcome, ordinary, parse_fact, set};
 use crate::judge::{EXTENSION, run_cases_of_dir};
 use crate::load::{load_dir, read_limited};
 use crate::problem::{PackError, Problem};
+use crate::suggest;
 
 /// A report in both forms.
 #[derive(Clone, Debug, PartialEq)]
@@ -164,6 +165,7 @@ pub fn explain_program(program: &Program, given: &[String]) -> Report {
 }
 
 pub(crate) fn refused(error: &PackError) -> Report {
+    let error = &suggest::complete(error.clone());
     let problems: Vec<Json> = error.problems.iter().map(problem_json).collect();
     let count = error.problems.len();
     let text = format!("{error}\n\n{count} {}\n", if count == 1 { "problem" } else { "problems" });

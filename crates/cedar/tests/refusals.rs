@@ -277,3 +277,116 @@ fn what_may_move_is_a_number_and_moves_only_so_that_the_rule_matches_more() {
         "annotation_unknown"
     );
 }
+
+#[test]
+fn every_problem_comes_with_advice_and_the_nearest_word() {
+    for (text, said) in [
+        ("@id(\"a\") permitt (principal, action, resource);".to_owned(), "did you mean `permit`?"),
+        ("@id(\"a\") permit (principal, actoin, resource);".to_owned(), "did you mean `action`?"),
+        (
+            "@id(\"a\") permit (principal, action, resource) unles { true };".to_owned(),
+            "did you mean `unless`?",
+        ),
+        ("@id(\"a\") permit (principal, action, resource)".to_owned(), "semicolon"),
+        (
+            "@id(\"a\") @reson(\"r\") @outcome(\"hold\") forbid (principal, action, resource);".to_owned(),
+            "did you mean @reason?",
+        ),
+        (
+            "@id(\"a\") @reason(\"r\") @outcome(\"holt\") forbid (principal, action, resource);".to_owned(),
+            "did you mean @outcome(\"hold\")?",
+        ),
+        (hold("context.class == Class::\"unvuoched\""), "did you mean `Class::\"unvouched\"`?"),
+        (hold("context.class == Class::\"zebra\""), "aged"),
+        (hold("context.acount.age_hours < 3"), "account"),
+        (hold("context.amount_usd_cnts < 3"), "amount_usd_cents"),
+        (hold("context.asset == 3"), "both operands to a `==`"),
+        (hold("false"), "mend it"),
+    ] {
+        let error = refuse(&text);
+        assert!(error.problems.iter().all(|problem| problem.help.is_some()), "{error}");
+        assert!(
+            error.problems.iter().all(|problem| problem.line > 0 && !problem.to_string().contains("p#0")),
+            "{error}"
+        );
+        assert!(
+            error.problems.iter().any(|problem| problem.help.as_ref().unwrap().contains(said)),
+            "{said}: {error}"
+        );
+    }
+}
+
+#[test]
+fn ten_thousand_rules_are_refused_at_once() {
+    let rule = |n: usize| format!("@id(\"{n}\")permit(principal,action,resource);");
+    let files: Vec<(String, String)> = (0..4)
+        .map(|file| (format!("{file}.cedar"), (0..2_500).map(|n| rule(file * 10_000 + n)).collect()))
+        .collect();
+    let began = std::time::Instant::now();
+    let error = compile_pack(&files).map(|pack| pack.program).unwrap_err();
+    assert_eq!(error.code(), "too_many_policies");
+    assert!(error.to_string().contains("10000 policies in one pack, and 4096 at most"), "{error}");
+    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+}
+
+/// Texts that were policies, with bytes changed, doubled and cut: whatever they are now, they are refused or compiled.
+#[test]
+fn no_text_makes_the_compiler_or_the_layout_fail() {
+    let text = format!(
+        "// a\n{}{}",
+        hold("[\"BTC\"].contains(context.asset) && -context.amount_usd_cents < 5"),
+        "@id(\"o\") permit (principal, action, resource);"
+    );
+    let signs = [
+        "\"",
+        "\\",
+        "(",
+        ")",
+        "{",
+        "}",
+        "//",
+        "@",
+        ";",
+        "::",
+        "-",
+        "!",
+        "\u{0}",
+        "é",
+        "9223372036854775808",
+        "context.",
+        "\n",
+        "?principal",
+    ];
+    let mut seed = 7u64;
+    let mut random = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(seed >> 33).unwrap() % below
+    };
+    for _ in 0..400 {
+        let mut broken = text.clone();
+        for _ in 0..=random(3) {
+            let at = (0..=random(broken.len())).rev().find(|at| broken.is_char_boundary(*at)).unwrap();
+            match random(3) {
+                0 => broken.insert_str(at, signs[random(signs.len())]),
+                1 => {
+                    broken = broken[..at].to_owned()
+                        + &broken[broken[at..].char_indices().nth(1).map_or(broken.len(), |(n, _)| at + n)..]
+                }
+                _ => broken = broken[at..].to_owned() + &broken[..at],
+            }
+        }
+        let compiled = compile_pack(&[("a.cedar".to_owned(), broken.clone())]);
+        let laid = holdfast_cedar::fmt::format_text("a.cedar", &broken);
+        let codes = [compiled.as_ref().err().map(PackError::code), laid.as_ref().err().map(PackError::code)];
+        assert!(!codes.contains(&Some("policy_compiler_failed")), "{broken:?}");
+        assert_eq!(
+            codes[0] == Some("policy_syntax"),
+            codes[1] == Some("policy_syntax"),
+            "{broken:?} {codes:?}"
+        );
+        if let (Ok(pack), Ok(laid)) = (compiled, laid) {
+            let again = compile_pack(&[("a.cedar".to_owned(), laid)]).unwrap();
+            assert_eq!(again.program.policies(), pack.program.policies());
+        }
+    }
+}
