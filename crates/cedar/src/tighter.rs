@@ -130,7 +130,7 @@ fn walk(expr: &Expr, sense: Sense, fact: Fact, found: &mut Vec<Option<Direction>
                 Comparison::Equal | Comparison::NotEqual => return,
             };
             if last(left) == Some(fact) {
-                let plain = matches!(right, Expr::Long(0..));
+                let plain = matches!((left, right), (Expr::Fact(_), Expr::Long(0..)));
                 found.push(match sense {
                     _ if !plain => None,
                     Sense::Either => None,

@@ -26,7 +26,7 @@ fn the_packs_are_frozen_by_hash() {
     }
 }
 
-const BASELINE: &str = "cd748c01e64afbb865ef62f541ae11b570e7ee3b29c447a8399a616e01a5d656";
+const BASELINE: &str = "5cb973a8ed0a777cff221553df0da9a03948fcc32b38a705c3a2604a95331d1e";
 const LIMITS_2019: &str = "f697e24a3b1977ce2895be0033b9299ef8535fc26552deb088f31a0ed030bf38";
 
 #[test]
