@@ -127,7 +127,10 @@ impl Writer<'_> {
     fn event(&mut self, ordinal: i64, event: &Event) -> Result<(), FoldError> {
         let at = self.record.at;
         match event {
-            Event::Initialised(initialise) => self.configure(&initialise.configuration),
+            Event::Initialised(initialise) => {
+                self.policy_pack(&initialise.policy.hash)?;
+                self.configure(&initialise.configuration)
+            }
             Event::Configured(configuration) => self.configure(configuration),
             Event::AccountOpened { account, tier } => {
                 self.open_account(account.as_str(), *tier, at).map(drop)
@@ -198,6 +201,11 @@ impl Writer<'_> {
             Event::AccountRecovered { account, credential, .. } => {
                 self.recovered_account(*account, credential)
             }
+            Event::PolicyActivated(source) => self.policy_pack(&source.hash),
+            Event::PolicyProposed(opened) => self.policy_proposed(opened),
+            Event::PolicyMoved(moved) => self.policy_moved(moved),
+            Event::ActScheduled(scheduled) => self.act_scheduled(scheduled),
+            Event::ActStopped { nonce, .. } => self.act_stopped(nonce),
             Event::DowntimeRecorded { .. }
             | Event::ClockSuspected
             | Event::ClockConfirmed
@@ -211,7 +219,6 @@ impl Writer<'_> {
             | Event::ActAccepted { .. }
             | Event::OperatorEnrolled(_)
             | Event::OperatorRevoked(_)
-            | Event::PolicyActivated(_)
             | Event::RulesActivated(_)
             | Event::ImportAuthorised(_)
             | Event::ImportDone(_)
@@ -227,12 +234,8 @@ impl Writer<'_> {
             | Event::ApiKeysRevoked { .. }
             | Event::ApiKeysUsed { .. }
             | Event::ApiKeyWoke { .. }
-            | Event::PolicyProposed(_)
             | Event::ProposalClosed { .. }
-            | Event::ActScheduled(_)
-            | Event::ActStopped { .. }
             | Event::ActLapsed { .. }
-            | Event::PolicyMoved(_)
             | Event::ActTookEffect { .. }
             | Event::MandateUsed { .. } => Ok(()),
         }

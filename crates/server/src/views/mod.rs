@@ -10,6 +10,7 @@ mod error;
 mod fold;
 mod follow;
 mod ledger;
+mod policy;
 mod query;
 mod rebuild;
 mod rows;

@@ -182,21 +182,25 @@ pub struct RecoveredRow {
     pub intent: String,
 }
 
-/// A customer's credential, enrolled or removed, for signers.
+/// A customer's credential, enrolled or removed, or a step of the policy, for signers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EnrolmentRow {
     /// Its place in the order.
     pub number: u64,
     /// The record.
     pub sequence: u64,
-    /// Whose.
+    /// Whose; empty for a step of the policy.
     pub account: String,
-    /// Keyed fingerprint of its id.
+    /// Keyed fingerprint of its id, or the nonce of the step's text.
     pub credential: String,
     /// Made under legacy U2F.
     pub legacy_u2f: bool,
-    /// It is gone.
+    /// It is gone; of a step of the policy: stopped.
     pub is_removal: bool,
+    /// Of a step of the policy: the record with its text.
+    pub step_source: Option<u64>,
+    /// And the one with its proposal, or with the pack before.
+    pub step_before: Option<u64>,
 }
 
 /// One decision about a withdrawal.
@@ -511,6 +515,8 @@ impl Listed for EnrolmentRow {
             credential: row.get("credential")?,
             legacy_u2f: row.get("legacy_u2f")?,
             is_removal: row.get("is_removal")?,
+            step_source: row.get::<_, Option<i64>>("step_source")?.map(i64::cast_unsigned),
+            step_before: row.get::<_, Option<i64>>("step_before")?.map(i64::cast_unsigned),
         })
     }
 }

@@ -12,7 +12,7 @@ use super::ViewsError;
 /// `HFVW` in the file's header.
 const APPLICATION_ID: i32 = 0x4846_5657;
 /// Raised with every change of the tables: views of an older format are folded anew, never migrated.
-const FORMAT: i32 = 3;
+const FORMAT: i32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const TABLES: &str = "
@@ -75,7 +75,14 @@ CREATE TABLE epochs (
     signer TEXT NOT NULL, counter INTEGER NOT NULL) STRICT;
 CREATE TABLE enrolments (
     number INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, at TEXT NOT NULL, account TEXT NOT NULL,
-    credential TEXT NOT NULL, legacy_u2f INTEGER NOT NULL, is_removal INTEGER NOT NULL) STRICT;
+    credential TEXT NOT NULL, legacy_u2f INTEGER NOT NULL, is_removal INTEGER NOT NULL,
+    -- Of a step of the policy, whose account is empty and whose credential is the nonce: the records with its text, and
+    -- with its proposal or the pack before.
+    step_source INTEGER, step_before INTEGER) STRICT;
+CREATE TABLE policy_packs (hash TEXT PRIMARY KEY NOT NULL, sequence INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE policy_proposals (
+    hash TEXT NOT NULL, before TEXT NOT NULL, author TEXT NOT NULL, sequence INTEGER NOT NULL,
+    PRIMARY KEY (hash, before, author)) STRICT, WITHOUT ROWID;
 CREATE INDEX enrolments_account ON enrolments (account, credential);
 CREATE TABLE pending_credentials (
     account TEXT NOT NULL, credential TEXT NOT NULL, legacy_u2f INTEGER NOT NULL,

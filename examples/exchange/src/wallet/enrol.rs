@@ -1,5 +1,5 @@
-//! Customers' keys, carried from Holdfast to the signer: enrolments and removals, in Holdfast's order. What they say is
-//! between those two, under Holdfast's release key; the signer judges it by its own store and clock. How far it is, and what
+//! Customers' keys and the policy, carried from Holdfast to the signer: enrolments, removals and steps, in Holdfast's order.
+//! What they say is between those two, under Holdfast's release key; the signer judges it by its own store and clock. How far it is, and what
 //! the signer wants to see later, is in a file; without the file everything is carried again, which does no harm.
 
 use std::collections::BTreeMap;
@@ -22,12 +22,13 @@ const AGAIN: Duration = Duration::from_secs(30);
 /// Beyond this nothing new is taken until some of it is through.
 const WAITING_MAX: usize = 10_000;
 /// Refusals that time may end: too many in a day, a key that does not count yet, a halted signer.
-const LATER: [&str; 7] = [
+const LATER: [&str; 8] = [
     "enrolments_exhausted",
     "credential_too_young",
     "act_not_now",
     "approvals_not_pinned",
     "clock_behind",
+    "policy_steps_many",
     "halted",
     "store_failed",
 ];
@@ -87,7 +88,7 @@ impl Courier {
         match outcome {
             Ok(()) => self.said.clear(),
             Err(why) if why != self.said => {
-                tracing::warn!("customers' keys wait: {why}");
+                tracing::warn!("what the signer is to be told waits: {why}");
                 self.said = why;
             }
             Err(_) => {}
@@ -109,7 +110,9 @@ impl Courier {
             };
             for (number, document) in documents {
                 // One account's keys in their order: a later one may rest on the word of an earlier one.
-                let behind = self.carried.waiting.values().any(|other| other.account == document.account);
+                // Steps of the policy stand for themselves, and a stop waits for nothing.
+                let behind = document.account.is_some()
+                    && self.carried.waiting.values().any(|other| other.account == document.account);
                 let fate = if behind { Ok(Fate::Later) } else { self.show(&document) };
                 match fate {
                     Ok(Fate::Through) => {}
@@ -127,10 +130,10 @@ impl Courier {
     }
 
     fn show_again(&mut self) -> Result<Result<(), String>, BookError> {
-        let mut held: Vec<String> = Vec::new();
+        let mut held: Vec<Option<String>> = Vec::new();
         for number in self.carried.waiting.keys().copied().collect::<Vec<_>>() {
             let Some(document) = self.carried.waiting.get(&number) else { continue };
-            if held.contains(&document.account) {
+            if document.account.is_some() && held.contains(&document.account) {
                 continue;
             }
             match self.show(document) {
@@ -153,12 +156,16 @@ impl Courier {
         let mut signer = Client::connect(&self.socket)?;
         let answer = match document.kind.as_str() {
             "removal" => signer.remove(&bytes),
-            _ => signer.enrol(&bytes).map(drop),
+            "enrolment" => signer.enrol(&bytes).map(drop),
+            "policy" => signer.introduce_policy(&bytes).map(drop),
+            // Of a later version: nothing that this one could carry.
+            _ => return Ok(Fate::Through),
         };
         match answer {
             Err(ClientError::Refused { code, text, .. }) => {
                 let later = LATER.contains(&code.as_str());
-                tracing::warn!(account = document.account, code, later, "the signer refuses a key: {text}");
+                let (kind, account) = (&document.kind, document.account.as_deref());
+                tracing::warn!(kind, account, code, later, "the signer refuses what it is told: {text}");
                 Ok(if later { Fate::Later } else { Fate::Through })
             }
             answer => answer.map(|()| Fate::Through),

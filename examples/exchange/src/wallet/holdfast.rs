@@ -56,12 +56,13 @@ pub(crate) enum Verdict {
     Dropped(Vec<(String, String)>),
 }
 
-/// What the signer is to be told of a customer's key.
+/// What the signer is to be told of a customer's key, or of the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Document {
-    /// `enrolment` or `removal`.
+    /// `enrolment`, `removal` or `policy`.
     pub(crate) kind: String,
-    pub(crate) account: String,
+    /// Whose key; none of a step of the policy.
+    pub(crate) account: Option<String>,
     /// In base64; absent if the account's data was destroyed.
     pub(crate) document: Option<String>,
 }
