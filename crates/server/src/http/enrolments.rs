@@ -112,7 +112,8 @@ fn document(app: &Shared, exchange: &ExchangeName, row: &EnrolmentRow) -> Result
     let account: AccountId = row.account.parse().map_err(|_| internal())?;
     let credential = record::unhex(&row.credential).map(Fingerprint).ok_or_else(internal)?;
     let kind = if row.is_removal { "removal" } else { "enrolment" };
-    let reply = DocumentReply { number: row.number, kind, account: Some(row.account.clone()), document: None };
+    let reply =
+        DocumentReply { number: row.number, kind, account: Some(row.account.clone()), document: None };
     let Some(stored) = StoredCredential::read(&app.vault, &account, &credential)? else { return Ok(reply) };
     let credential_id = base64url("credential", &stored.id)?;
     let sequence = row.sequence;

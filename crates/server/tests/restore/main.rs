@@ -5,6 +5,7 @@
 mod backup;
 mod epoch;
 mod harbor;
+mod policy;
 #[expect(
     dead_code,
     clippy::panic,
