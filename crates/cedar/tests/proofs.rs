@@ -277,9 +277,10 @@ fn a_change_is_proved_looser_tighter_mixed_or_equal_at_each_outcome_with_an_exam
     assert_eq!(dwell(&looser, "dwell 1h"), Change::Looser);
 
     let mixed =
-        compare(&changed("baseline", "context.api_key.age_hours < 24", "context.api_key.age_hours == 24"));
+        compare(&changed("baseline", "context.account.over_limit_24h", "context.account.settings_locked"));
     assert_eq!(mixed.change(), Change::Mixed, "{}", mixed.text());
-    assert!(mixed.text().contains("LOOSER at hold") && mixed.text().contains("TIGHTER at hold"));
+    assert!(mixed.text().contains("LOOSER at deny") && mixed.text().contains("TIGHTER at deny"));
+    assert!(mixed.text().contains("old: deny over_daily_limit\n  new: allow"), "{}", mixed.text());
 }
 
 #[test]

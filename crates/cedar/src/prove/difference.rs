@@ -203,7 +203,7 @@ pub fn diff(
         };
         let answers = match self_test(&world, solver) {
             Err(failure) => asked.iter().map(|_| Err(failure.clone())).collect(),
-            Ok(_) => solver.each(&asked, &done, |session, one| match one {
+            Ok(()) => solver.each(&asked, &done, |session, one| match one {
                 Asked::Row { bound, looser } => {
                     way(session, (&was, &is), (&judges.0, &judges.1), *bound, *looser).map(Answer::Way)
                 }

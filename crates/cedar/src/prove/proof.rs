@@ -142,7 +142,10 @@ pub fn prove(
 }
 
 /// The answers that are known to two questions: whoever gets them wrong, or says the same to everything, proves nothing.
-pub(crate) fn self_test(world: &World, solver: &Solver) -> Result<String, Failure> {
+pub(crate) fn self_test(world: &World, solver: &Solver) -> Result<(), Failure> {
+    if solver.tested().is_some() {
+        return Ok(());
+    }
     let version = solver.version()?;
     let known = [("true", true), ("false", false)];
     let answers = solver.each(&known, &|_| {}, |session, (_, holds)| {
@@ -173,7 +176,8 @@ pub(crate) fn self_test(world: &World, solver: &Solver) -> Result<String, Failur
         }
     });
     answers.into_iter().collect::<Result<(), Failure>>()?;
-    Ok(version)
+    solver.passed_its_test(version);
+    Ok(())
 }
 
 fn ask(
@@ -184,11 +188,6 @@ fn ask(
 ) -> Result<Verdict, Failure> {
     let world = rules.world;
     let subject = world.policy(&invariant.rule.as_policy(CedarEffect::Permit, &[])?)?;
-    if *invariant.condition() != Expr::Bool(true)
-        && session.example(&never_matches_asserts(&subject))?.is_none()
-    {
-        return Ok(Verdict::Vacuous);
-    }
     if invariant.rule.calculates
         && let Some(env) = session.example(&never_errors_asserts(&subject))?
     {
@@ -200,15 +199,21 @@ fn ask(
         example.simplify(&[&invariant.program], &fails);
         return Ok(Verdict::Unsure(Box::new(example)));
     }
-    let subject = subject.into_compiled_policyset();
+    let whole = subject.clone().into_compiled_policyset();
     let within = rules.within(invariant.claim.bound())?;
     let asserts = match invariant.claim {
-        Claim::AtLeast(_) | Claim::Asks(_) => disjoint_asserts(&subject, &within),
-        Claim::AtMost(_) => implies_asserts(&subject, &within),
+        Claim::AtLeast(_) | Claim::Asks(_) => disjoint_asserts(&whole, &within),
+        Claim::AtMost(_) => implies_asserts(&whole, &within),
     };
     let breaks =
         |facts: &Facts<'_>| matches(invariant, facts) && !invariant.claim.holds(judge.program, facts);
     let Some(env) = session.example(&asserts)? else {
+        // What holds of no request holds of every pack.
+        if *invariant.condition() != Expr::Bool(true)
+            && session.example(&never_matches_asserts(&subject))?.is_none()
+        {
+            return Ok(Verdict::Vacuous);
+        }
         return match drawn_against(judge.program, invariant, &breaks) {
             false => Ok(Verdict::Proved),
             true => Err(Failure::Wrong("the engine has a counter-example to what it proved")),
@@ -260,7 +265,8 @@ fn report(path: &Path, pack: &CompiledPack, solver: &Solver, proofs: &[Proof]) -
         count(&|verdict| matches!(verdict, Verdict::Refuted(_) | Verdict::Vacuous | Verdict::Unsure(_)));
     let open = proofs.len().saturating_sub(proved).saturating_sub(refuted);
     let ok = proved == proofs.len();
-    let mut text = format!("{}: {}\n", path.display(), counted(proofs.len(), "invariant"));
+    let by = solver.tested().map(|version| format!(", {version}")).unwrap_or_default();
+    let mut text = format!("{}: {}{by}\n", path.display(), counted(proofs.len(), "invariant"));
     for proof in proofs {
         let word = match &proof.verdict {
             Verdict::Proved => "proved",
@@ -290,7 +296,7 @@ fn report(path: &Path, pack: &CompiledPack, solver: &Solver, proofs: &[Proof]) -
     let json = json!({
         "ok": ok,
         "hash": hex(&pack.hash),
-        "solver": solver.program().display().to_string(),
+        "solver": { "program": solver.program().display().to_string(), "version": solver.tested() },
         "proved": proved,
         "refuted": refuted,
         "not_proved": open,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use cedar_policy_symcc::err::Error as SymccError;
 use cedar_policy_symcc::solver::{Decision, DecisionWithModel, Solver as Ask, SolverError};
@@ -102,6 +102,8 @@ pub struct Solver {
     timeout: Duration,
     jobs: usize,
     stop: Arc<AtomicBool>,
+    /// What it says it is, once it has answered the questions whose answers are known.
+    tested: Arc<OnceLock<String>>,
 }
 
 impl Default for Solver {
@@ -124,6 +126,7 @@ impl Solver {
             timeout: Duration::from_secs(30),
             jobs: JOBS_MAX,
             stop: Arc::default(),
+            tested: Arc::default(),
         }
     }
 
@@ -148,6 +151,15 @@ impl Solver {
     /// The program that is run.
     pub fn program(&self) -> &Path {
         &self.program
+    }
+
+    /// What the solver says it is, if it passed its test.
+    pub fn tested(&self) -> Option<&str> {
+        self.tested.get().map(String::as_str)
+    }
+
+    pub(crate) fn passed_its_test(&self, version: String) {
+        drop(self.tested.set(version));
     }
 
     /// The first line that the solver prints about itself.
