@@ -3,6 +3,7 @@
 //! Each part is a module and prints a table. Nothing here is a test: no number of this crate fails a build.
 
 mod assertions;
+mod backtest;
 mod codes;
 mod cpu;
 mod evaluator;
@@ -109,10 +110,11 @@ impl Options {
 /// A part's name and what measures it.
 type Part = (&'static str, fn(&Options) -> Result<Report, Failure>);
 
-const PARTS: [Part; 12] = [
+const PARTS: [Part; 13] = [
     ("pipeline", pipeline::run),
     ("evaluator", evaluator::run),
     ("policy", policies::run),
+    ("backtest", backtest::run),
     ("size", size::run),
     ("instructions", instructions::run),
     ("http", http::run),
