@@ -15,6 +15,7 @@ pub mod fingerprint;
 pub mod gate;
 pub mod geo;
 pub mod grpc;
+pub mod history;
 pub mod http;
 pub mod intake;
 pub mod metrics;

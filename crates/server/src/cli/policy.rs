@@ -2,6 +2,7 @@
 //! only the arguments and the printing.
 
 mod backtest;
+mod log;
 mod shadow;
 
 use std::io::Write as _;
@@ -115,6 +116,7 @@ enum PolicyCommand {
     },
     Backtest(backtest::BacktestArgs),
     Shadow(shadow::ShadowArgs),
+    Log(log::LogArgs),
 }
 
 /// Runs the command: 0 if all is well, 1 if the pack or a fact was refused, or nothing could be printed.
@@ -142,6 +144,7 @@ pub fn run(args: PolicyArgs) -> ExitCode {
             return tell(&ask(&asking, |solver, watch| diff_dirs(&old, &new, solver, watch)), json);
         }
         PolicyCommand::Shadow(args) => return shadow::run(&args),
+        PolicyCommand::Log(args) => return log::run(&args),
         PolicyCommand::Schema { markdown: true } => print(&docs::facts_markdown()),
         PolicyCommand::Schema { markdown: false } => print(&schema::schema_text()),
     };

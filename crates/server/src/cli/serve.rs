@@ -192,6 +192,7 @@ async fn serve(args: &ServeArgs) -> Result<bool, Failure> {
         fingerprints,
         release_key,
         second_opinion: std::sync::Mutex::default(),
+        history: std::sync::Mutex::default(),
         shadow: shadow.clone(),
         clock,
         limits: config.limits.clone(),

@@ -99,6 +99,7 @@ pub const AUTHORITY: &[(&str, &str, Rule)] = &[
     ("POST", "/v1/imports", SERVICE),
     ("GET", "/v1/operators", READ),
     ("GET", "/v1/policy", READ),
+    ("GET", "/v1/policy/history", READ),
     // A shadow changes no decision; it shows what another policy would, so that whoever may read may see it.
     ("PUT", "/v1/policy/shadow", TIGHTEN),
     ("GET", "/v1/policy/shadow", READ),

@@ -17,6 +17,7 @@ mod enrolments;
 mod evidence;
 pub(crate) mod gate;
 mod gauges;
+mod history;
 mod keys;
 mod lists;
 mod mandates;
@@ -49,6 +50,7 @@ use crate::config::Limits;
 use crate::fingerprint::Fingerprinter;
 use crate::gate::Keeper;
 use crate::geo::Geo;
+use crate::history::History;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
@@ -85,6 +87,8 @@ pub struct App {
     pub release_key: Option<ReleaseKey>,
     /// Cedar's side of the active policy, once a release has needed it.
     pub second_opinion: std::sync::Mutex<Option<Arc<SecondOpinion>>>,
+    /// Every policy so far, as far as somebody has asked.
+    pub history: std::sync::Mutex<History>,
     /// A candidate policy beside the live one.
     pub shadow: Shadow,
     /// What time it is.
@@ -163,6 +167,7 @@ pub fn router(app: Shared) -> Router {
         .route("/v1/imports", post(acts::import))
         .route("/v1/operators", get(controls::operators))
         .route("/v1/policy", get(controls::policy))
+        .route("/v1/policy/history", get(history::history))
         .route("/v1/policy/shadow", put(shadow::start).get(shadow::status).delete(shadow::stop))
         .route("/v1/buckets", get(controls::buckets))
         .route("/v1/tokens/{client}", delete(controls::revoke_token))
