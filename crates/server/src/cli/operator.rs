@@ -37,6 +37,8 @@ enum OperatorCommand {
     Sign(SignArgs),
     /// Send a signed text to the server.
     Send(SendArgs),
+    /// Stop an act that waits for its time, or take a proposal back. Needs a token, and no signature.
+    Stop(StopArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -66,7 +68,7 @@ struct TextArgs {
     /// SHA-256 becomes the detail, and it is shown: it is what the signature approves.
     #[arg(long, conflicts_with = "detail")]
     withdrawal_text: Option<PathBuf>,
-    /// For activate_policy: the directory of the pack. Its target is filled in.
+    /// For tighten_policy (and activate_policy): the directory of the pack. Its target is filled in.
     #[arg(long, requires = "payload_out")]
     pack: Option<PathBuf>,
     /// Where to write the pack as a payload.
@@ -119,6 +121,14 @@ struct SendArgs {
     server: ServerArgs,
 }
 
+#[derive(Debug, clap::Args)]
+struct StopArgs {
+    /// The nonce of its text, as `send` and `holdfast policy log` print it.
+    nonce: String,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
 /// Runs the command.
 pub fn run(args: OperatorArgs) -> ExitCode {
     finish(match args.command {
@@ -127,6 +137,7 @@ pub fn run(args: OperatorArgs) -> ExitCode {
         OperatorCommand::Acts => Ok(acts()),
         OperatorCommand::Sign(args) => sign(&args),
         OperatorCommand::Send(args) => send(&args),
+        OperatorCommand::Stop(args) => stop(&args),
     })
 }
 
@@ -141,6 +152,9 @@ fn acts() -> String {
             format!("{text}{name:18} target `{target}`, detail `{detail}`\n")
         })
 }
+
+/// The largest payload that is read: a pack of the largest size, escaped, with its report.
+const PAYLOAD_BYTES_MAX: u64 = 6 << 20;
 
 fn file(error: impl core::fmt::Display) -> Failure {
     Failure::new("file", error)
@@ -199,16 +213,27 @@ pub(super) fn write_text(
     validity: &Validity,
     out: Option<&Path>,
 ) -> Result<String, Failure> {
-    let invalid = |error: &dyn core::fmt::Display| Failure::new("text_invalid", error);
     let (exchange, now) = match (&validity.url, &validity.exchange) {
         (Some(url), _) => {
             let server = ServerArgs { url: url.clone(), token: None, ca: None };
             let (exchange, time) = server.health()?;
-            (exchange, Timestamp::parse(&time).map_err(|error| invalid(&error))?)
+            let now = Timestamp::parse(&time).map_err(|error| Failure::new("text_invalid", error))?;
+            (exchange, now)
         }
         (None, exchange) => (exchange.clone().unwrap_or_default(), clock::wall_now()),
     };
-    let span = exchange::duration(&validity.valid).ok_or(invalid(&"--valid: write 90s, 10m, 24h or 7d"))?;
+    write_text_of(lines, payload, (&exchange, now, &validity.valid), out)
+}
+
+/// The same for an exchange, from a time on, for a span.
+pub(super) fn write_text_of(
+    lines: &ActLines,
+    payload: Option<[u8; 32]>,
+    (exchange, now, valid): (&str, Timestamp, &str),
+    out: Option<&Path>,
+) -> Result<String, Failure> {
+    let invalid = |error: &dyn core::fmt::Display| Failure::new("text_invalid", error);
+    let span = exchange::duration(valid).ok_or(invalid(&"--valid: write 90s, 10m, 24h or 7d"))?;
     let from = Seconds::floor(now);
     let nonce = data::random().map_err(|error| Failure::new("randomness_unavailable", error))?;
     let text = OperatorText {
@@ -238,8 +263,12 @@ fn text(args: &TextArgs) -> Result<String, Failure> {
         detail = withdrawal_detail(path, &args.target)?;
     }
     let mut target = args.target.clone();
-    let mut payload =
-        args.payload.as_deref().map(|path| data::read_limited(path, 1 << 20)).transpose().map_err(file)?;
+    let mut payload = args
+        .payload
+        .as_deref()
+        .map(|path| data::read_limited(path, PAYLOAD_BYTES_MAX))
+        .transpose()
+        .map_err(file)?;
     if let (Some(dir), Some(out)) = (&args.pack, &args.payload_out) {
         let pack = holdfast_cedar::load_dir(dir).map_err(|error| Failure::new("policy_invalid", error))?;
         let files: serde_json::Map<String, Value> =
@@ -304,7 +333,7 @@ fn sign(args: &SignArgs) -> Result<String, Failure> {
 
 fn send(args: &SendArgs) -> Result<String, Failure> {
     let utf8 = |path: &Path| {
-        let bytes = data::read_limited(path, 1 << 20).map_err(file)?;
+        let bytes = data::read_limited(path, PAYLOAD_BYTES_MAX).map_err(file)?;
         String::from_utf8(bytes).map_err(|_| file(format!("{} is not UTF-8", path.display())))
     };
     let mut body = json!({ "text": utf8(&args.text)? });
@@ -323,5 +352,35 @@ fn send(args: &SendArgs) -> Result<String, Failure> {
     }
     let answer =
         args.server.call("POST", "/v1/operator-acts", "application/json", body.to_string().into_bytes())?;
-    Ok(pretty(&answer.accepted()?))
+    let answer = answer.accepted()?;
+    if let Some(said) = said(&answer) {
+        use std::io::Write as _;
+        let _unseen = writeln!(std::io::stderr(), "{said}");
+    }
+    Ok(pretty(&answer))
+}
+
+/// Whether an act is in effect, or else when, and how to stop it: for people.
+fn said(answer: &Value) -> Option<String> {
+    let field = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or("-");
+    if answer.get("in_effect")?.as_bool()? {
+        return Some(format!("in effect: {}", field("why")));
+    }
+    Some(format!(
+        "not in effect yet: {}; due {}. To stop it: holdfast operator stop {} (a token of scope service or halt), or the act \
+         stop_act act:{}",
+        field("why"),
+        field("due"),
+        field("nonce"),
+        field("nonce")
+    ))
+}
+
+fn stop(args: &StopArgs) -> Result<String, Failure> {
+    let nonce = args.nonce.strip_prefix("act:").unwrap_or(&args.nonce);
+    if crate::record::unhex::<32>(nonce).is_none() {
+        return Err(Failure::new("nonce_invalid", "the nonce of the act's text: 64 hexadecimal digits"));
+    }
+    let path = format!("/v1/operator-acts/{nonce}/stop");
+    Ok(pretty(&args.server.call("POST", &path, "application/json", Vec::new())?.accepted()?))
 }

@@ -2,6 +2,7 @@
 //! only the arguments and the printing.
 
 mod backtest;
+mod change;
 mod log;
 mod shadow;
 
@@ -117,6 +118,10 @@ enum PolicyCommand {
     Backtest(backtest::BacktestArgs),
     Shadow(shadow::ShadowArgs),
     Log(log::LogArgs),
+    Propose(change::ProposeArgs),
+    Approve(change::ApproveArgs),
+    Tighten(change::TightenArgs),
+    Restore(change::RestoreArgs),
 }
 
 /// Runs the command: 0 if all is well, 1 if the pack or a fact was refused, or nothing could be printed.
@@ -145,6 +150,10 @@ pub fn run(args: PolicyArgs) -> ExitCode {
         }
         PolicyCommand::Shadow(args) => return shadow::run(&args),
         PolicyCommand::Log(args) => return log::run(&args),
+        PolicyCommand::Propose(args) => return change::propose(&args),
+        PolicyCommand::Approve(args) => return change::approve(&args),
+        PolicyCommand::Tighten(args) => return change::tighten(&args),
+        PolicyCommand::Restore(args) => return change::restore(&args),
         PolicyCommand::Schema { markdown: true } => print(&docs::facts_markdown()),
         PolicyCommand::Schema { markdown: false } => print(&schema::schema_text()),
     };
