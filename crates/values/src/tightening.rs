@@ -203,10 +203,7 @@ pub fn declarations(annotation: &str) -> Option<Vec<(String, Direction)>> {
     statement::declarations(annotation)
 }
 
-fn by_name(
-    files: &Files,
-    of_file: impl Fn(&str, Why) -> Loosens,
-) -> Result<BTreeMap<&str, &str>, Loosens> {
+fn by_name(files: &Files, of_file: impl Fn(&str, Why) -> Loosens) -> Result<BTreeMap<&str, &str>, Loosens> {
     let mut found = BTreeMap::new();
     for (name, text) in files {
         if found.insert(name.as_str(), text.as_str()).is_some() {
