@@ -57,7 +57,7 @@ pub use withdrawal::Withdrawal;
 /// stays for as long as a journal may hold it.
 pub const RULES: &[u32] = &[1, 2, 3];
 /// The version that a new journal begins with.
-pub const RULES_LATEST: u32 = 2;
+pub const RULES_LATEST: u32 = 3;
 /// The version of a journal whose first record names none.
 pub(crate) const RULES_FIRST: u32 = 1;
 /// From this version on a text past its time goes back to its owner, who may renew it; before, its withdrawal expired.

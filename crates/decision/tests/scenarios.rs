@@ -16,9 +16,9 @@ use std::fmt::Write as _;
 use holdfast_decision::acts::{Act, parse_scope};
 use holdfast_decision::command::{Command, Evidence, Price, SecurityChange};
 use holdfast_decision::event::{Event, Events, Status};
-use holdfast_decision::{Class, Severity};
+use holdfast_decision::{Class, Configuration, Severity};
 use holdfast_policy::outcome::Span;
-use holdfast_values::{CaseId, Network, Timestamp};
+use holdfast_values::{Amount, CaseId, Network, Timestamp, UsdCents};
 use support::{World, account, destination, destination_key, fingerprint, name, pack, root};
 
 #[test]
@@ -137,6 +137,21 @@ fn step(world: &mut World, words: &[&str], out: &mut String) {
         "unfreeze" => world.act(Act::UnfreezeAccount(account(at(1))), &by),
         "halt" => world.say(Command::Halt { scope: parse_scope(at(1)).unwrap(), by: name("analyst") }),
         "resume" => world.act(Act::Resume(parse_scope(at(1)).unwrap()), &by),
+        "raise" => {
+            let raised = Some(UsdCents(at(2).parse::<u64>().unwrap() * 100));
+            let account = account(at(1));
+            world.act(Act::SetLimits { account, usd_cents_24h: raised, usd_cents_30d: raised }, &by)
+        }
+        "widen" => {
+            let wider = Box::new(wider(world, at(1).parse().unwrap()));
+            world.act(Act::Configure(wider), &by)
+        }
+        "stop" => {
+            let waiting: Vec<_> =
+                world.state.scheduled_acts().map(|waiting| waiting.scheduled.nonce).collect();
+            let stop = |act| Command::StopAct { act, by: name("analyst") };
+            waiting.into_iter().flat_map(|nonce| world.say(stop(nonce))).collect()
+        }
         "approve" => {
             let case = CaseId(withdrawal(world, at(1)).0);
             world.act(Act::ApproveCase(case), &by)
@@ -171,6 +186,25 @@ fn step(world: &mut World, words: &[&str], out: &mut String) {
     print(world, None, &events, out);
 }
 
+/// Every bucket and every tier so many times as large.
+fn wider(world: &World, times: u64) -> Configuration {
+    let mut wider = world.state.configuration().clone();
+    let all = wider.assets.iter_mut().map(|asset| &mut asset.buckets);
+    let all = all.chain(wider.wallets.iter_mut().map(|wallet| &mut wallet.buckets));
+    for buckets in all.chain([&mut wider.overall]) {
+        for bucket in [&mut buckets.bound, &mut buckets.aged, &mut buckets.unvouched] {
+            for amount in [&mut bucket.size, &mut bucket.refill_per_hour] {
+                *amount = Amount::from_base_units(amount.base_units() * u128::from(times));
+            }
+        }
+    }
+    for tier in &mut wider.tiers {
+        tier.usd_cents_24h.0 *= times;
+        tier.usd_cents_30d.0 *= times;
+    }
+    wider
+}
+
 fn print(world: &World, when: Option<Timestamp>, events: &Events, out: &mut String) {
     let stamp = when.map_or_else(String::new, |when| format!("{} ", &when.to_string()[11..]));
     for event in events {
@@ -187,6 +221,14 @@ fn print(world: &World, when: Option<Timestamp>, events: &Events, out: &mut Stri
                 line
             }
             Event::Refused { refusal, .. } => format!("refused {refusal}"),
+            Event::ActScheduled(scheduled) => {
+                format!("{} waits until {}", scheduled.act.lines().act, scheduled.due)
+            }
+            Event::ActStopped { by, .. } => format!("stopped by {by}"),
+            Event::ActTookEffect { .. } => "takes effect".to_owned(),
+            Event::ActLapsed { refusal, .. } => format!("lapsed {refusal}"),
+            Event::Configured(_) => "configured".to_owned(),
+            Event::LimitsSet { .. } => "limits set".to_owned(),
             Event::WithdrawalCancelled { withdrawal } => format!("{} cancelled", world.label(*withdrawal)),
             Event::WithdrawalExpired { withdrawal } => format!("{} expired", world.label(*withdrawal)),
             Event::Queued { withdrawal, turn, .. } => {

@@ -391,6 +391,23 @@ mod tests {
     }
 
     #[test]
+    fn delays_may_be_none_and_have_bounds() {
+        let with = |line: &str| parse(&SAMPLE.replace("[parameters]", &format!("[parameters]\n{line}")));
+        let parameters = with("loosening_delay = \"0s\"\nsetup_window = \"2h\"").unwrap().parameters;
+        assert_eq!((parameters.loosening_delay(), parameters.setup_window()), (0, 2 * time::HOUR));
+        assert_eq!((parameters.resume_delay, parameters.resume_delay()), (None, 10 * time::MINUTE));
+        for (line, says) in [
+            ("loosening_delay = \"31d\"", "parameter loosening_delay is out of range: at most 30 days"),
+            ("resume_delay = \"25h\"", "parameter resume_delay is out of range: at most 1 day"),
+            ("setup_window = \"8d\"", "parameter setup_window is out of range: at most 7 days"),
+            ("loosening_delay = \"0\"", "parameters.loosening_delay: write a duration"),
+        ] {
+            let error = with(line).unwrap_err().to_string();
+            assert!(error.starts_with(says), "{error}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (from, to, says) in [
             (

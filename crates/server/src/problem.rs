@@ -306,7 +306,10 @@ pub const fn refusal_status(refusal: Refusal) -> u16 {
         | Refusal::CaseUnknown
         | Refusal::TokenUnknown
         | Refusal::CredentialUnknown
-        | Refusal::MandateUnknown => 404,
+        | Refusal::MandateUnknown
+        | Refusal::ProposalUnknown
+        | Refusal::BaseUnknown
+        | Refusal::ActUnknown => 404,
         Refusal::AccountExists
         | Refusal::WithdrawalExists
         | Refusal::NotAwaitingFactor
@@ -330,6 +333,12 @@ pub const fn refusal_status(refusal: Refusal) -> u16 {
         | Refusal::SettingsLocked
         | Refusal::NothingToChange
         | Refusal::AccountFrozen
+        | Refusal::ActReplaced
+        | Refusal::PolicySuperseded
+        | Refusal::ProposalExists
+        | Refusal::ConfigurationSuperseded
+        | Refusal::RulesTooOld
+        | Refusal::RulesOlder
         | Refusal::CredentialExists
         | Refusal::PartyMissing
         | Refusal::RecoveryUnderWay

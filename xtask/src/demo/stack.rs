@@ -352,12 +352,15 @@ impl Stack {
 }
 
 /// The exchange's configuration, for a day in less than a minute: prices come every few milliseconds, and a machine that
-/// stumbles for a third of a second must not make them stale. A release is good for as long as one may be.
+/// stumbles for a third of a second must not make them stale. A release is good for as long as one may be. A halt ends the
+/// moment two operators have signed: the story goes on where they did. (Tokens and history need no such word: they come in
+/// the hour after the first record, in which nothing waits.)
 fn compressed(path: &Path) -> Result<String> {
     let text = fs::read_to_string(path).map_err(file(path))?;
     let is_ours = |line: &&str| {
         let line = line.trim_start();
-        !line.starts_with("price_stale_after") && !line.starts_with("release_lifetime")
+        let ours = ["price_stale_after", "release_lifetime", "resume_delay"];
+        !ours.iter().any(|name| line.starts_with(name))
     };
     let rest: Vec<&str> = text.lines().filter(is_ours).collect();
     let text = rest.join("\n");
@@ -365,7 +368,8 @@ fn compressed(path: &Path) -> Result<String> {
         let found = "no [parameters]".to_owned();
         return Err(Error::Unexpected { what: path.display().to_string(), found });
     }
-    let ours = "\n[parameters]\nprice_stale_after = \"1h\"\nrelease_lifetime = \"10m\"\n";
+    let ours =
+        "\n[parameters]\nprice_stale_after = \"1h\"\nrelease_lifetime = \"10m\"\nresume_delay = \"0s\"\n";
     Ok(text.replacen("\n[parameters]\n", ours, 1))
 }
 
@@ -380,6 +384,7 @@ mod tests {
             let text = compressed(&root.join(pack.configuration)).unwrap();
             assert_eq!(text.matches("price_stale_after").count(), 1, "{}", pack.name);
             assert_eq!(text.matches("\nrelease_lifetime = ").count(), 1, "{}", pack.name);
+            assert_eq!(text.matches("\nresume_delay = \"0s\"\n").count(), 1, "{}", pack.name);
         }
     }
 }

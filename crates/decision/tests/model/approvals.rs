@@ -20,10 +20,15 @@ const BITCOIN: u128 = 100_000_000;
 
 /// An exchange whose customers are of age; credentials age for 72 hours.
 pub(crate) fn exchange(policy: holdfast_decision::command::PolicySource) -> Run {
+    exchange_by_rules(holdfast_decision::RULES_LATEST, policy)
+}
+
+/// The same by another version of the rules.
+pub(crate) fn exchange_by_rules(rules: u32, policy: holdfast_decision::command::PolicySource) -> Run {
     let mut configuration = configuration();
     configuration.parameters.credential_ageing = None;
     configuration.parameters.recovery_wait = None;
-    let mut run = Run::new(configuration, policy);
+    let mut run = Run::by_rules(rules, configuration, policy);
     for number in 0..3 {
         run.say(Command::OpenAccount { account: account(number), tier: name("full") });
     }

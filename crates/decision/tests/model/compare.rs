@@ -89,6 +89,7 @@ fn answer(events: &[Event]) -> Answer {
             Event::ReleaseDropped { dropped } => {
                 outcomes.extend(dropped.iter().map(|one| plain(one.withdrawal, one.why.code())));
             }
+            Event::ActLapsed { refusal, .. } => outcomes.push(plain(WithdrawalId(0), refusal.code())),
             Event::ChainAlarm { alarm, .. } => outcomes.push(plain(WithdrawalId(0), alarm.name())),
             _ => {}
         }
@@ -223,6 +224,10 @@ impl Pair {
         let (state, at) = (&self.run.state, self.run.now);
         assert_eq!(standings(state), self.model.standings(), "{before}");
         assert!(state.halts().eq(&self.model.halts), "{before}");
+        if !state.is_clock_suspect() {
+            let waiting = state.scheduled_acts().map(|waiting| (waiting.scheduled.nonce.0, waiting.due));
+            assert_eq!(waiting.collect::<Vec<_>>(), self.model.waiting(), "{before}");
+        }
         assert_eq!(state.is_clock_suspect(), self.model.suspect_since.is_some(), "{before}");
         self.model.check_lines();
         let mut own = self.model.transactions.clone();
@@ -275,7 +280,7 @@ const STEPS: usize = 300;
 
 #[test]
 fn model_and_core_agree_at_every_step() {
-    let seeds = seeds(400);
+    let seeds = seeds(440);
     let mut met = BTreeSet::<&str>::new();
     let mut times = BTreeMap::<&str, u32>::new();
     for seed in &seeds {
@@ -332,6 +337,10 @@ fn told(event: &Event) -> &'static str {
         Event::WithdrawalExpired { .. } => "expired",
         Event::UnlockBegun { .. } => "unlock begun",
         Event::AccountRecovered { .. } => "account recovered",
+        Event::ActScheduled(_) => "scheduled",
+        Event::ActStopped { .. } => "act stopped",
+        Event::ActTookEffect { .. } => "took effect",
+        Event::ActLapsed { refusal, .. } => refusal.code(),
         Event::CodeAccepted { .. } => "code right",
         Event::CodeFailed { .. } => "code wrong",
         Event::SessionSeen { .. } => "session",
@@ -342,7 +351,13 @@ fn told(event: &Event) -> &'static str {
 }
 
 /// What must have been compared often, of whose word it is.
-const WORDS: [&str; 51] = [
+const WORDS: [&str; 57] = [
+    "scheduled",
+    "act stopped",
+    "took effect",
+    "act_unknown",
+    "act_replaced",
+    "rules_older",
     "approved by its owner",
     "lapsed",
     "renewed",

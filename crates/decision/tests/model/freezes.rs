@@ -7,7 +7,7 @@ use holdfast_decision::protection::CredentialUse;
 use holdfast_decision::{OWNER_FREEZE, Refusal};
 use holdfast_values::time;
 
-use crate::approvals::{exchange, refusal, sure, with_key};
+use crate::approvals::{exchange, exchange_by_rules, refusal, sure, with_key};
 use crate::owner::{asymmetric, changes, plainly, session};
 use crate::play::Run;
 use crate::protection::{add, by_word, plain, refuses, remove, surely};
@@ -113,8 +113,7 @@ fn a_frozen_account_can_be_recovered() {
 
 #[test]
 fn by_the_first_rules_every_freeze_is_staffs() {
-    let mut run = exchange(permit_all());
-    run.act(Act::ActivateRules(1), &["alice", "bob"]);
+    let mut run = exchange_by_rules(1, permit_all());
     let events = sure(&mut run, freeze(OWNER_FREEZE));
     assert!(matches!(events[..], [Event::AccountFrozen(_)]), "{events:?}");
     assert_eq!(refusal(&plain(&mut run, Change::Unfreeze)), Some(Refusal::AccountFrozen));

@@ -19,6 +19,7 @@ use holdfast_decision::{Act, OWNER_FREEZE, State, decide, fold};
 use holdfast_values::{Timestamp, time};
 use minicbor::{Decode, Encode};
 
+use crate::governance;
 use crate::owner::{asymmetric, changes, new_credential, plainly, shows};
 use crate::play::{Play, Run, random_run};
 use crate::world::{account, fingerprint, name};
@@ -175,6 +176,30 @@ fn say_what_is_seldom(run: &mut Run) {
     run.say(Command::RevokeApiKeys { cohort: Box::new(cohort), by: name("dora") });
 }
 
+/// Everything that changes the rules of the house, from a proposal to a policy that is restored.
+fn govern(mut run: Run) -> Run {
+    let mut slow = run.state.configuration().clone();
+    (slow.parameters.loosening_delay, slow.parameters.resume_delay) = (None, None);
+    let all = ["alice", "bob", "carol"];
+    run.act(Act::ActivateRules(3), &all);
+    run.act(Act::ConfirmClock, &all);
+    run.act(Act::Configure(Box::new(slow)), &all);
+    run.wait(3 * time::HOUR);
+    let (from, to) = (governance::base(), governance::stopping());
+    let none = run.state.policy().clone();
+    run.act(governance::propose(from.clone(), &none), &["alice"]);
+    run.act(governance::propose(to.clone(), &none), &["bob"]);
+    let events = run.act(governance::approve(&to, &none, "bob"), &["alice", "carol"]);
+    run.say(Command::StopAct { act: governance::scheduled(&events), by: name("dora") });
+    run.act(governance::approve(&from, &none, "alice"), &["bob", "carol"]);
+    run.act(governance::approve(&to, &none, "bob"), &["alice", "carol"]);
+    run.wait(time::DAY);
+    run.act(governance::tighten(to.clone(), &from), &["carol"]);
+    run.wait(time::HOUR);
+    run.act(governance::restore(&from, &to), &["alice", "bob"]);
+    run
+}
+
 /// Writes a golden journal that is not there yet.
 fn add(name: &str) {
     std::fs::create_dir_all(folder()).unwrap();
@@ -187,7 +212,11 @@ fn add(name: &str) {
     };
     let runs = (1..=TRIED).map(|seed| random_run(Play::new(seed, false), STEPS));
     let mut run = runs.max_by_key(adds).unwrap();
-    say_what_is_seldom(&mut run);
+    if name.starts_with("governance") {
+        run = govern(random_run(Play::new(3, false), STEPS / 4));
+    } else {
+        say_what_is_seldom(&mut run);
+    }
     let records = run.records.into_iter().map(|record| GoldenRecord {
         sequence: record.sequence,
         at: record.at,

@@ -1,13 +1,12 @@
 //! Texts past their time: they go back to their owner, with their reservation and without any word.
 
-use holdfast_decision::acts::Act;
 use holdfast_decision::command::Command;
 use holdfast_decision::event::{CodeProof, Event};
 use holdfast_decision::protection::CodePurpose;
 use holdfast_decision::{Class, LAPSES_MAX, Refusal, Status, Withdrawal};
 use holdfast_values::{WithdrawalId, time};
 
-use crate::approvals::{exchange, refusal, sure};
+use crate::approvals::{exchange, exchange_by_rules, refusal, sure};
 use crate::owner::{approval, approves, shows};
 use crate::play::Run;
 use crate::world::{account, permit_all, request, usual_prices};
@@ -94,8 +93,7 @@ fn a_text_lapses_so_often_and_then_expires() {
 
 #[test]
 fn by_the_first_rules_a_text_that_lapses_expires() {
-    let mut run = exchange(permit_all());
-    run.act(Act::ActivateRules(1), &["alice", "bob"]);
+    let mut run = exchange_by_rules(1, permit_all());
     let id = asks(&mut run, 1);
     run.wait(3 * time::DAY);
     assert!(run.state.withdrawal(id).is_none());

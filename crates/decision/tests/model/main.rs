@@ -21,6 +21,7 @@ mod compare;
 mod epochs;
 mod freezes;
 mod golden;
+mod governance;
 mod harbor;
 mod keys;
 mod ladder;

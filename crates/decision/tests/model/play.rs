@@ -6,7 +6,9 @@ use holdfast_decision::command::{
     SecurityChange, TokenScopes, TokenSpec,
 };
 use holdfast_decision::event::{Event, Events};
-use holdfast_decision::{Configuration, OWNER_FREEZE, State, Status, decide, fold, next_deadline};
+use holdfast_decision::{
+    Configuration, OWNER_FREEZE, RULES_LATEST, State, Status, decide, fold, next_deadline,
+};
 use holdfast_values::{CaseId, Network, Timestamp, UsdCents, WithdrawalId, time};
 
 use crate::moves::LOST_UNITS;
@@ -42,8 +44,21 @@ impl Run {
         configuration: Configuration,
         policy: holdfast_decision::command::PolicySource,
     ) -> Self {
+        Self::by_rules(RULES_LATEST, configuration, policy)
+    }
+
+    /// The same by another version of the rules.
+    pub(crate) fn by_rules(
+        rules: u32,
+        configuration: Configuration,
+        policy: holdfast_decision::command::PolicySource,
+    ) -> Self {
         let mut run = Self::empty();
-        run.say(initialise(configuration, policy));
+        let mut first = initialise(configuration, policy);
+        if let Command::Initialise(first) = &mut first {
+            first.rules = Some(rules);
+        }
+        run.say(first);
         run.say(usual_prices());
         run
     }
@@ -135,7 +150,11 @@ impl Play {
 
     /// What every run begins with.
     pub(crate) fn opening(&mut self) -> Vec<Command> {
-        let mut commands = vec![initialise(configuration(), policy()), usual_prices()];
+        let mut first = initialise(configuration(), policy());
+        if let Command::Initialise(first) = &mut first {
+            first.rules = Some(self.random.pick(&[1, 2, 3, 3, 3, 3]));
+        }
+        let mut commands = vec![first, usual_prices()];
         let digest = |number: u64| Digest(*blake3::hash(&number.to_be_bytes()).as_bytes());
         let signing = Signing::new(START, 900_000, &["alice", "bob"]);
         commands.push(signing.sign(Act::Import(vec![digest(1), digest(2)])));
@@ -199,6 +218,11 @@ impl Play {
     }
 
     pub(crate) fn next(&mut self, state: &State, now: Timestamp) -> Command {
+        let waiting: Vec<_> = state.scheduled_acts().map(|waiting| waiting.scheduled.nonce).collect();
+        if !waiting.is_empty() && self.random.one_in(60) {
+            let act = if self.random.one_in(6) { Digest([6; 32]) } else { self.random.pick(&waiting) };
+            return Command::StopAct { act, by: name("dora") };
+        }
         let what = match self.random.below(1_600) {
             what @ 0..980 if self.is_run => what % 800,
             what => what,
@@ -468,7 +492,7 @@ impl Play {
                 scopes: TokenScopes(3),
             }),
             110..128 => Act::ConfirmClock,
-            _ => Act::ActivateRules(self.random.below(3) as u32),
+            _ => Act::ActivateRules(self.random.below(4) as u32),
         };
         self.signed(act, now)
     }

@@ -131,6 +131,8 @@ pub(crate) fn configuration() -> Configuration {
         ],
         overall: specs(14_000_000, 8_000_000),
         parameters: Parameters {
+            loosening_delay: Some(0),
+            resume_delay: Some(0),
             veto_window: 12 * time::HOUR,
             cooling_off: 6 * time::HOUR,
             queue_hold_after: 25 * time::MINUTE,
@@ -184,6 +186,7 @@ fn chain(network: Network, confirmations_final: u32) -> WalletChain {
 }
 
 /// The same exchange with other sizes, shares and times.
+/// Something that loosens waits there, and nowhere else.
 pub(crate) fn other_configuration() -> Configuration {
     let mut other = configuration();
     other.assets[0].buckets = specs(120_000_000, 140_000_000);
@@ -193,6 +196,8 @@ pub(crate) fn other_configuration() -> Configuration {
     other.parameters.small_reserve_permille = 100;
     other.parameters.address_ageing = 6 * time::HOUR;
     other.parameters.loosening_signatures = 3;
+    other.parameters.loosening_delay = Some(2 * time::HOUR);
+    other.parameters.resume_delay = Some(20 * time::MINUTE);
     if let Some(chain) = other.wallets[0].chains.iter_mut().flatten().next() {
         chain.fee_max = Amount::from_base_units(60_000);
         chain.fee_bucket.size = Amount::from_base_units(100_000);

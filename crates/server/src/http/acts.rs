@@ -2,7 +2,9 @@
 //! they suffice is the core's to judge.
 
 use axum::extract::State;
-use holdfast_decision::acts::{Act, Digest};
+use holdfast_decision::acts::{
+    Act, Digest, PolicyProposal, PolicyTightening, REASON_BYTES_MAX, REPORT_BYTES_MAX, parse_from,
+};
 use holdfast_decision::command::{
     Command, ImportedAccount, ImportedAddress, ImportedApiKey, ImportedWithdrawal, OperatorAct, OperatorKey,
     OperatorSignature, PolicySource, Scopes,
@@ -11,6 +13,7 @@ use holdfast_decision::reason::Refusal;
 use holdfast_values::texts::OperatorText;
 use holdfast_values::{Amount, Name, TextDigest, Timestamp, UsdCents};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
@@ -20,7 +23,8 @@ use crate::problem::Problem;
 use crate::record::unhex;
 
 use super::Shared;
-use super::body::{self, Raw, SignedJson};
+use super::body::{self, LargeJson, Raw};
+use super::governance;
 use super::reply::{At, Recorded};
 
 /// The most signatures under one act.
@@ -37,7 +41,7 @@ pub(super) struct ActBody {
     /// Who signed it.
     signatures: Vec<SignatureBody>,
     /// The document whose SHA-256 the text carries: the configuration (TOML), the policy pack (a JSON object of file
-    /// names and texts) or the manifest of an import (SHA-256 digests in hex, one a line).
+    /// names and texts), a proposal (`{"files": {...}, "reason": "...", "report": {...}}`) or the manifest of an import (SHA-256 digests in hex, one a line).
     #[serde(default)]
     payload: Option<String>,
 }
@@ -71,10 +75,20 @@ fn act(text: &OperatorText, payload: Option<&str>) -> Result<Act, Problem> {
                     Act::Configure(Box::new(configuration))
                 }
                 "activate_policy" => {
-                    let pack = holdfast_cedar::compile_pack(&pack_files(payload).map_err(invalid)?)
-                        .map_err(|error| invalid(error.to_string()))?;
-                    let (hash, files, program) = (pack.hash, pack.files, pack.program.to_bytes());
-                    Act::ActivatePolicy(Box::new(PolicySource { hash, files, program }))
+                    let source = compiled(&pack_files(payload).map_err(invalid)?).map_err(invalid)?;
+                    Act::ActivatePolicy(Box::new(source))
+                }
+                "propose_policy" => {
+                    let proposed = proposal(payload).map_err(invalid)?;
+                    let source = compiled(&proposed.files).map_err(invalid)?;
+                    let from = parse_from(detail).ok_or_else(unknown)?;
+                    let (reason, report) = (proposed.reason, proposed.report.to_string());
+                    Act::ProposePolicy(Box::new(PolicyProposal { source, from, reason, report }))
+                }
+                "tighten_policy" => {
+                    let source = compiled(&pack_files(payload).map_err(invalid)?).map_err(invalid)?;
+                    let from = parse_from(detail).ok_or_else(unknown)?;
+                    Act::TightenPolicy(Box::new(PolicyTightening { source, from }))
                 }
                 "import" => Act::Import(manifest(payload).map_err(invalid)?),
                 _ => return Err(unknown()),
@@ -97,6 +111,44 @@ fn pack_files(payload: &str) -> Result<Vec<(String, String)>, String> {
     Ok(files.into_iter().collect())
 }
 
+fn compiled(files: &[(String, String)]) -> Result<PolicySource, String> {
+    let pack = holdfast_cedar::compile_pack(files).map_err(|error| error.to_string())?;
+    let (hash, files, program) = (pack.hash, pack.files, pack.program.to_bytes());
+    Ok(PolicySource { hash, files, program })
+}
+
+/// A proposal as a payload.
+struct Proposal {
+    files: Vec<(String, String)>,
+    reason: String,
+    report: Value,
+}
+
+fn proposal(payload: &str) -> Result<Proposal, String> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Document {
+        files: std::collections::BTreeMap<String, String>,
+        reason: String,
+        #[serde(default = "empty_object")]
+        report: Value,
+    }
+    let document: Document = serde_json::from_str(payload).map_err(|error| error.to_string())?;
+    let Document { files, reason, report } = document;
+    let is_plain = !reason.chars().any(|character| character.is_control() && character != '\n');
+    if !(1..=REASON_BYTES_MAX).contains(&reason.len()) || !is_plain {
+        return Err(format!("`reason` has 1 to {REASON_BYTES_MAX} bytes, and no control characters"));
+    }
+    if !report.is_object() || report.to_string().len() > REPORT_BYTES_MAX {
+        return Err(format!("`report` is a JSON object of at most {REPORT_BYTES_MAX} bytes"));
+    }
+    Ok(Proposal { files: files.into_iter().collect(), reason, report })
+}
+
+fn empty_object() -> Value {
+    Value::Object(serde_json::Map::new())
+}
+
 fn manifest(payload: &str) -> Result<Vec<Digest>, String> {
     let digests: Option<Vec<Digest>> = payload.lines().map(|line| unhex(line).map(Digest)).collect();
     let digests = digests.ok_or("a manifest has SHA-256 digests in hex, one a line")?;
@@ -109,12 +161,14 @@ fn manifest(payload: &str) -> Result<Vec<Digest>, String> {
 #[utoipa::path(
     post, path = "/v1/operator-acts", tag = "controls", summary = "Carry out what operators signed",
     request_body = ActBody,
-    responses((status = 200, body = Recorded), (status = "4XX", description = "Refused: nothing changed")),
+    responses(
+        (status = 200, body = governance::ActReply), (status = "4XX", description = "Refused: nothing changed"),
+    ),
 )]
 pub(super) async fn operator_act(
     State(app): State<Shared>,
-    SignedJson(body): SignedJson<ActBody>,
-) -> Result<At<Recorded>, Problem> {
+    LargeJson(body): LargeJson<ActBody>,
+) -> Result<At<governance::ActReply>, Problem> {
     let published = app.intake.published();
     // Compiling a pack takes a while: not on a thread that answers requests.
     let prepare = move || {
@@ -129,7 +183,7 @@ pub(super) async fn operator_act(
         })))
     };
     let command = tokio::task::spawn_blocking(prepare).await.map_err(|_| Problem::new("internal"))??;
-    super::accounts::record(&app, command).await
+    governance::record(&app, command).await
 }
 
 /// The signatures, each by a different enrolled operator over this digest.

@@ -30,6 +30,9 @@ const SERVICE: Rule = Rule::Any(TokenScopes::SERVICE);
 const PRICES: Rule = Rule::Any(TokenScopes::PRICES);
 /// Tightening: anyone trusted may.
 const TIGHTEN: Rule = Rule::Any(TokenScopes::SERVICE.with(TokenScopes::HALT));
+/// Who may stop it may see it.
+const WATCH: Rule =
+    Rule::Any(TokenScopes::READ.with(TokenScopes::SERVICE).with(TokenScopes::WALLET).with(TokenScopes::HALT));
 /// What operators signed: whose token brings it does not matter.
 const SIGNED: Rule =
     Rule::Any(TokenScopes::READ.with(TokenScopes::SERVICE).with(TokenScopes::HALT).with(TokenScopes::PRICES));
@@ -96,6 +99,8 @@ pub const AUTHORITY: &[(&str, &str, Rule)] = &[
     ("GET", "/v1/halts", READ),
     ("GET", "/v1/cases", READ),
     ("POST", "/v1/operator-acts", SIGNED),
+    ("GET", "/v1/operator-acts", WATCH),
+    ("POST", "/v1/operator-acts/{nonce}/stop", TIGHTEN),
     ("POST", "/v1/imports", SERVICE),
     ("GET", "/v1/operators", READ),
     ("GET", "/v1/policy", READ),

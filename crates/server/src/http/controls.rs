@@ -2,9 +2,11 @@
 
 use axum::Extension;
 use axum::extract::{Path, State};
+use holdfast_decision::State as Core;
 use holdfast_decision::acts::{parse_scope, scope_text};
 use holdfast_decision::command::{Command, Price};
 use holdfast_decision::configuration::Class;
+use holdfast_decision::governance::{BaseLeft, RESTORE_SPAN};
 use holdfast_decision::state::Buckets;
 use holdfast_values::{Amount, Name, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -168,12 +170,38 @@ pub(super) struct PolicyReply {
     /// The pack's hash.
     hash: String,
     since: String,
+    /// The last pack that the quorum approved: this one, or the one that it was tightened from.
+    base: String,
+    /// The pack that decided before.
+    from: Option<String>,
+    /// Packs that two operators can go back to at once.
+    restorable: Vec<RestorableReply>,
     /// The version of the rules in the code.
     rules: u32,
     /// The policies' ids, in the order of the program.
     policies: Vec<String>,
     /// The pack's files.
     files: Vec<String>,
+}
+
+/// An approved pack that decides no more.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+struct RestorableReply {
+    /// The pack's hash.
+    hash: String,
+    left_at: String,
+    /// Until then `restore_policy` can go back to it.
+    until: String,
+}
+
+fn restorable(core: &Core, now: Timestamp) -> Vec<RestorableReply> {
+    let until = |left: Timestamp| left.plus(RESTORE_SPAN);
+    let reply = |base: &BaseLeft| RestorableReply {
+        hash: hex(&base.source.hash),
+        left_at: base.left.to_string(),
+        until: until(base.left).to_string(),
+    };
+    core.bases_left().filter(|base| now <= until(base.left)).map(reply).collect()
 }
 
 #[utoipa::path(
@@ -191,6 +219,9 @@ pub(super) async fn policy(State(app): State<Shared>) -> Result<At<PolicyReply>,
             PolicyReply {
                 hash: hex(&core.policy_hash()),
                 since: core.policy_since().to_string(),
+                base: hex(&core.policy_base_hash()),
+                from: core.policy_from().map(|from| hex(&from)),
+                restorable: restorable(core, desk.time()),
                 rules: core.rules(),
                 policies: policies.unwrap_or_default(),
                 files: core.policy().files.iter().map(|(name, _)| name.clone()).collect(),

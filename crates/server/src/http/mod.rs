@@ -17,6 +17,7 @@ mod enrolments;
 mod evidence;
 pub(crate) mod gate;
 mod gauges;
+mod governance;
 mod history;
 mod keys;
 mod lists;
@@ -163,7 +164,8 @@ pub fn router(app: Shared) -> Router {
         .route("/v1/prices", put(controls::set_prices))
         .route("/v1/halts", post(controls::halt).get(controls::halts))
         .route("/v1/cases", get(lists::cases))
-        .route("/v1/operator-acts", post(acts::operator_act))
+        .route("/v1/operator-acts", post(acts::operator_act).get(governance::list))
+        .route("/v1/operator-acts/{nonce}/stop", post(governance::stop))
         .route("/v1/imports", post(acts::import))
         .route("/v1/operators", get(controls::operators))
         .route("/v1/policy", get(controls::policy))

@@ -4,8 +4,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    accounts, acts, approvals, chain, changes, codes, controls, credentials, enrolments, gate, history, keys,
-    lists, mandates, meta, panic, sessions, shadow, transactions, withdrawals,
+    accounts, acts, approvals, chain, changes, codes, controls, credentials, enrolments, gate, governance,
+    history, keys, lists, mandates, meta, panic, sessions, shadow, transactions, withdrawals,
 };
 
 #[derive(OpenApi)]
@@ -20,7 +20,7 @@ use super::{
         withdrawals::deny, withdrawals::text, lists::decisions, accounts::open, accounts::get, accounts::freeze,
         accounts::lower_limits, accounts::security_change, accounts::add_address, accounts::remove_address,
         accounts::notice_delivered, keys::put, keys::revoke, controls::set_prices, controls::halt, controls::halts,
-        lists::cases, acts::operator_act, acts::import, controls::operators, controls::policy, history::history, shadow::start, shadow::status, shadow::stop, controls::buckets,
+        lists::cases, acts::operator_act, governance::list, governance::stop, acts::import, controls::operators, controls::policy, history::history, shadow::start, shadow::status, shadow::stop, controls::buckets,
         controls::revoke_token, transactions::propose, lists::transactions, transactions::receipt, transactions::get,
         approvals::ask, approvals::approve, approvals::renew, keys::revoke_cohort, changes::plain,
         credentials::registration_options, credentials::register, credentials::list, credentials::remove,

@@ -10,6 +10,7 @@
 mod backtest;
 mod commands;
 mod fixture;
+mod governance;
 mod payments;
 mod protection;
 mod record;

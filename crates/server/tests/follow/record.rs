@@ -21,6 +21,7 @@ use holdfast_values::{
 };
 use serde_json::Value;
 
+use crate::governance;
 use crate::payments::chains;
 use crate::protection;
 use crate::world::{self, START, World, account, name};
@@ -131,6 +132,7 @@ fn commands() -> Vec<Command> {
     ]
     .into_iter()
     .chain(protection::commands())
+    .chain(governance::commands())
     .collect()
 }
 
@@ -395,6 +397,7 @@ fn events() -> Vec<Event> {
     ]
     .into_iter()
     .chain(protection::events())
+    .chain(governance::events())
     .collect()
 }
 
@@ -428,7 +431,11 @@ fn lines(values: impl Iterator<Item = Value>) -> String {
 #[test]
 fn every_command_has_its_json() {
     let names = names();
-    let all = commands().into_iter().chain(further_commands()).chain(protection::further_commands());
+    let all = commands()
+        .into_iter()
+        .chain(further_commands())
+        .chain(protection::further_commands())
+        .chain(governance::further_commands());
     let text = lines(all.map(|command| command_json(&command, &names)));
     assert!(!text.contains("sealed bytes"), "sealed blobs are told by their length alone");
     insta::assert_snapshot!("commands", text);

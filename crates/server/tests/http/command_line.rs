@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::server::{ADDRESS, HOLDFAST, Server, Temporary, holdfast, repository};
 
@@ -102,24 +102,32 @@ fn operators_issue_a_token_and_import_history_from_the_command_line() {
 
     let pack_text = path(&dir, "pack.text");
     let payload = path(&dir, "pack.json");
-    let pack = repository("policies/limits-2019");
-    let pack = pack.to_str().unwrap();
-    holdfast(&[
+    let pack = holdfast_cedar::load_dir(repository("policies/baseline")).unwrap();
+    let before = server.get("/v1/policy").body["hash"].as_str().unwrap().to_owned();
+    let stop =
+        "@id(\"stop\") @outcome(\"hold\") @reason(\"stopped\")\nforbid (principal, action, resource);\n";
+    let mut files: serde_json::Map<_, _> =
+        pack.files.into_iter().map(|(name, text)| (name, json!(text))).collect();
+    files.insert("now.cedar".to_owned(), json!(stop));
+    let texts = files.iter().map(|(name, text)| (name.as_str(), text.as_str().unwrap()));
+    let hash = holdfast_server::record::hex(&holdfast_values::pack_hash(texts));
+    std::fs::write(&payload, json!(files).to_string()).unwrap();
+    let detail = format!("from={before}");
+    let line = [
         "operator",
         "text",
-        "activate_policy",
-        "--pack",
-        pack,
-        "--payload-out",
+        "tighten_policy",
+        &hash,
+        "--detail",
+        &detail,
+        "--payload",
         &payload,
         "--out",
         &pack_text,
-        "--url",
-        &url,
-    ]);
-    let before = server.get("/v1/policy").body["hash"].clone();
+    ];
+    holdfast(&[&line[..], &["--url", &url]].concat());
     sign_and_send(&pack_text, Some(&payload));
-    assert_ne!(server.get("/v1/policy").body["hash"], before);
+    assert_eq!(server.get("/v1/policy").body["hash"], hash.as_str());
 }
 
 #[test]

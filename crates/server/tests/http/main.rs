@@ -21,6 +21,7 @@ mod customer;
 mod disk;
 mod documents;
 mod evidence;
+mod governance;
 #[expect(dead_code, reason = "the exchange of the tests of restoring, of which some is needed here")]
 #[path = "../restore/harbor.rs"]
 mod harbor;

@@ -112,8 +112,14 @@ fn configuration_and_policy_come_as_signed_payloads() {
     let hash = holdfast_server::record::hex(&pack.hash);
     let files: serde_json::Map<_, _> =
         pack.files.into_iter().map(|(name, text)| (name, json!(text))).collect();
-    let payload = serde_json::Value::Object(files).to_string();
-    let text = exchange.text(now, "activate_policy", &"0".repeat(64), "-", Some(&payload));
+    let payload = json!(files).to_string();
+    let from = format!("from={}", server.get("/v1/policy").body["hash"].as_str().unwrap());
+    let text = exchange.text(now, "propose_policy", &hash, &from, Some(&payload));
+    let bare = server.post("/v1/operator-acts", &exchange.signed(&text, &["alice"], Some(&payload)));
+    assert_eq!(bare.code(), "operator_payload_invalid", "a proposal says why: {}", bare.body);
+    let payload =
+        json!({ "files": files, "reason": "The baseline.", "report": { "looser": [] } }).to_string();
+    let text = exchange.text(now, "propose_policy", &"0".repeat(64), &from, Some(&payload));
     let wrong = server.post("/v1/operator-acts", &exchange.signed(&text, &signers, Some(&payload)));
     assert_eq!(
         wrong.code(),
@@ -121,9 +127,13 @@ fn configuration_and_policy_come_as_signed_payloads() {
         "the hash that was signed is another pack's: {}",
         wrong.body
     );
-    let text = exchange.text(now, "activate_policy", &hash, "-", Some(&payload));
-    let done = server.post("/v1/operator-acts", &exchange.signed(&text, &signers, Some(&payload)));
+    let text = exchange.text(now, "propose_policy", &hash, &from, Some(&payload));
+    let done = server.post("/v1/operator-acts", &exchange.signed(&text, &["alice"], Some(&payload)));
+    assert_eq!((done.status, &done.body["in_effect"]), (200, &json!(true)), "{}", done.body);
+    let text = exchange.text(now, "approve_policy", &hash, &format!("{from} author=alice"), None);
+    let done = server.post("/v1/operator-acts", &exchange.signed(&text, &signers, None));
     assert_eq!(done.status, 200, "{}", done.body);
+    assert!(done.body["why"].as_str().unwrap().starts_with("set-up window until "), "{}", done.body);
     assert_eq!(server.get("/v1/policy").body["hash"], hash);
 }
 

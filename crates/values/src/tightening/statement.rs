@@ -64,8 +64,12 @@ pub(super) fn declarations(annotation: &str) -> Option<Vec<(String, Direction)>>
         starts && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     };
     let mut found: Vec<(String, Direction)> = Vec::new();
-    for one in annotation.split(", ") {
-        let (path, direction) = one.split_once(' ')?;
+    for one in annotation.split(',') {
+        let mut words = one.split_ascii_whitespace();
+        let (path, direction) = (words.next()?, words.next()?);
+        if words.next().is_some() {
+            return None;
+        }
         let direction = match direction {
             "lower" => Direction::Lower,
             "higher" => Direction::Higher,

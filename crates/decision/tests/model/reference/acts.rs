@@ -4,6 +4,7 @@ use holdfast_decision::acts::Act;
 use holdfast_decision::command::{OperatorAct, OperatorKey};
 use holdfast_values::{Timestamp, WithdrawalId};
 
+use super::waiting::Waiting;
 use super::{Answer, DAY, Model, Spent, Told};
 
 impl Model {
@@ -42,10 +43,25 @@ impl Model {
         if is_of_policy && self.rules < 3 {
             return Err("rules_too_old");
         }
-        let hands = self.hands(at, signed.signatures.iter().map(|signature| &signature.operator));
-        let needed = if lines.act == "revoke_operator" { 1 } else { self.needed() };
+        let keys: Vec<_> = signed.signatures.iter().map(|signature| signature.operator.clone()).collect();
+        let (needed, delay) = self.terms(at, &signed.act)?;
+        let hands = self.hands(at, keys.iter());
         if hands < needed {
             return Err("signatures_insufficient");
+        }
+        if delay > 0 {
+            self.allows(&signed.act)?;
+            if self.waiting.len() >= 64 {
+                return Err("too_many");
+            }
+            let nonce = {
+                let bytes = nonce.parse::<holdfast_values::texts::Nonce>().unwrap().0;
+                self.used_nonces.push((nonce, until));
+                bytes
+            };
+            let act = signed.act.clone();
+            self.waiting.push(Waiting { nonce, act, hands: keys, since: at, delay, sequence });
+            return Ok(Answer::Done(Vec::new()));
         }
         let outcomes = self.perform((at, from), sequence, &signed.act, hands, told)?;
         self.used_nonces.push((nonce, until));
@@ -68,7 +84,58 @@ impl Model {
         self.configuration.parameters.loosening_signatures
     }
 
-    fn perform(
+    /// Whether something that may wait could be done now.
+    fn allows(&self, act: &Act) -> Result<(), &'static str> {
+        match act {
+            Act::Resume(scope) => {
+                self.known_scope(scope)?;
+                if !self.halts.contains(scope) {
+                    return Err("not_halted");
+                }
+            }
+            Act::SetTier { account, tier } => {
+                self.account(account)?;
+                self.tier(tier)?;
+            }
+            Act::SetLimits { account, .. } => {
+                self.account(account)?;
+            }
+            Act::Configure(next) => {
+                let same_order = next.assets[0].spec.symbol == self.configuration.assets[0].spec.symbol;
+                let needed = next.parameters.loosening_signatures;
+                if !same_order || needed < 2 {
+                    return Err("configuration_invalid");
+                }
+                if self.operators.len() < needed as usize {
+                    return Err("operators_too_few");
+                }
+            }
+            Act::EnrolOperator(operator) => {
+                let known =
+                    |known: &super::ModelOperator| known.0 == operator.name || known.1 == operator.public_key;
+                if self.operators.iter().any(known) {
+                    return Err("operator_exists");
+                }
+            }
+            Act::IssueToken(token)
+                if self.tokens.iter().any(|known| known.0 == token.client || known.1 == token.token_hash) =>
+            {
+                return Err("token_exists");
+            }
+            Act::ActivateRules(version) => {
+                if ![1, 2, 3].contains(version) {
+                    return Err("rules_unknown");
+                }
+                if self.rules == 3 && *version < 3 {
+                    return Err("rules_older");
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn perform(
         &mut self,
         (at, from): (Timestamp, Timestamp),
         sequence: u64,
@@ -76,12 +143,10 @@ impl Model {
         hands: u32,
         told: &dyn Told,
     ) -> Result<Vec<super::Outcome>, &'static str> {
+        self.allows(act)?;
         match act {
             Act::Resume(scope) => {
-                self.known_scope(scope)?;
-                if !self.halts.remove(scope) {
-                    return Err("not_halted");
-                }
+                self.halts.remove(scope);
                 self.look_again_in(at, scope);
                 self.wake_all(at);
             }
@@ -126,25 +191,13 @@ impl Model {
                     (usd_cents_24h.map(|day| day.0), usd_cents_30d.map(|month| month.0));
             }
             Act::Configure(next) => {
-                let same_order = next.assets[0].spec.symbol == self.configuration.assets[0].spec.symbol;
-                let needed = next.parameters.loosening_signatures;
-                if !same_order || needed < 2 {
-                    return Err("configuration_invalid");
-                }
-                if self.operators.len() < needed as usize {
-                    return Err("operators_too_few");
-                }
+                self.configured = sequence;
                 self.configuration = (**next).clone();
                 let now = self.running(at);
                 self.spent.push((now, Spent::Configured(next.clone())));
                 self.wake_all(at);
             }
             Act::EnrolOperator(operator) => {
-                let known =
-                    |known: &super::ModelOperator| known.0 == operator.name || known.1 == operator.public_key;
-                if self.operators.iter().any(known) {
-                    return Err("operator_exists");
-                }
                 self.operators.push((operator.name.clone(), operator.public_key, at, false));
             }
             Act::RevokeOperator(name) => {
@@ -164,9 +217,6 @@ impl Model {
                 }
             }
             Act::IssueToken(token) => {
-                if self.tokens.iter().any(|known| known.0 == token.client || known.1 == token.token_hash) {
-                    return Err("token_exists");
-                }
                 self.tokens.push((token.client.clone(), token.token_hash));
             }
             Act::ConfirmClock => {
@@ -176,9 +226,6 @@ impl Model {
                 self.wake_all(at);
             }
             Act::ActivateRules(version) => {
-                if ![1, 2].contains(version) {
-                    return Err("rules_unknown");
-                }
                 self.rules = *version;
             }
             Act::ProposePolicy(_)

@@ -102,6 +102,7 @@ impl Model {
     ) -> Outcome {
         self.strangers.insert((wallet, network, id));
         let scope = Scope::Wallet(self.configuration.wallets[wallet].name.clone());
+        self.stop_resumes(&scope);
         if self.halts.insert(scope.clone()) {
             self.look_again_in(at, &scope);
         }

@@ -208,13 +208,19 @@ impl Model {
     /// When a tick has something to do, apart from forgetting.
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
         let Due { check, lane } = self.due();
-        [check.map(|due| due.0), lane.map(|due| due.0)].into_iter().flatten().min()
+        let waiting = self.first_waiting().map(|due| due.0);
+        [waiting, check.map(|due| due.0), lane.map(|due| due.0)].into_iter().flatten().min()
     }
 
     /// The earliest deadline, if it has come; of equal ones a withdrawal before a line.
     pub(super) fn tick(&mut self, at: Timestamp, sequence: u64, told: &dyn Told) -> Vec<Outcome> {
         let due = self.next_deadline().filter(|due| *due <= at && self.suspect_since.is_none());
         let (Some(due), Due { check, lane }) = (due, self.due()) else { return Vec::new() };
+        if let Some((when, place)) = self.first_waiting()
+            && when == due
+        {
+            return self.take_effect(at, sequence, place, told);
+        }
         match (check, lane) {
             (Some((when, which)), _) if when == due => {
                 let withdrawal = &self.withdrawals[which];

@@ -12,6 +12,7 @@ mod policy;
 mod release;
 mod rules;
 mod shown;
+mod waiting;
 mod word;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -225,6 +226,11 @@ pub(crate) struct Model {
     strangers: BTreeSet<(usize, Network, [u8; 32])>,
     lost_payments: Vec<LostPayment>,
     rules: u32,
+    /// When the journal began, if it began by the rules that let acts wait.
+    began: Option<Timestamp>,
+    waiting: Vec<waiting::Waiting>,
+    /// The record of the last configuration.
+    configured: u64,
 }
 
 const DAY: u64 = 24 * 3_600 * 1_000_000;
@@ -274,6 +280,9 @@ impl Model {
             strangers: BTreeSet::new(),
             lost_payments: Vec::new(),
             rules: 1,
+            began: None,
+            waiting: Vec::new(),
+            configured: 0,
         }
     }
 
@@ -309,8 +318,12 @@ impl Model {
                 self.operators = operators.map(|one| (one.name.clone(), one.public_key, at, true)).collect();
                 self.tokens.push((first.token.client.clone(), first.token.token_hash));
                 self.rules = first.rules.unwrap_or(1);
+                self.began = (self.rules == 3).then_some(at);
             }
-            Command::StopAct { .. } => return Err("act_unknown"),
+            Command::StopAct { act, .. } => {
+                let place = self.waiting.iter().position(|waiting| waiting.nonce == act.0);
+                self.waiting.remove(place.ok_or("act_unknown")?);
+            }
             Command::Start => self.lost.push((self.time, at)),
             Command::Tick => return Ok(Answer::Done(self.tick(at, sequence, told))),
             Command::SuspectClock { .. } => self.suspect_since = self.suspect_since.or(Some(at)),
@@ -412,6 +425,7 @@ impl Model {
                 if self.halts.insert(scope.clone()) {
                     self.look_again_in(at, scope);
                 }
+                self.stop_resumes(scope);
             }
             Command::DenyWithdrawal { withdrawal, .. } => {
                 let which = self.open(*withdrawal).ok_or("withdrawal_unknown")?;
