@@ -30,6 +30,7 @@ pub(crate) fn token_uris() -> Vec<Seed> {
         bad("unknown", uri("token=a;object=b;serial=1", "env:PIN")),
         bad("relative", "pkcs11:token=a;object=b?module-path=softhsm2.so&pin-source=env:PIN"),
         bad("host", uri("token=a;object=b", "file://elsewhere/pin")),
+        bad("slashes", uri("token=a;object=b", "file:////etc/pin")),
     ]
 }
 
