@@ -22,8 +22,8 @@ const CLASSES: [&str; 3] = ["bound", "aged", "unvouched"];
 const CHANNELS: [&str; 2] = ["session", "api"];
 const TIERS: [&str; 4] = ["basic", "standard", "professional", "institution"];
 const ASSETS: [&str; 20] = [
-    "BTC", "ETH", "USDT", "USDC", "SOL", "XRP", "ADA", "DOGE", "TRX", "LTC", "DOT", "AVAX", "LINK", "MATIC", "BCH",
-    "XLM", "ATOM", "UNI", "ETC", "FIL",
+    "BTC", "ETH", "USDT", "USDC", "SOL", "XRP", "ADA", "DOGE", "TRX", "LTC", "DOT", "AVAX", "LINK", "MATIC",
+    "BCH", "XLM", "ATOM", "UNI", "ETC", "FIL",
 ];
 /// Borders of the bands of amounts, in US cents.
 const BANDS: [i64; 9] =
@@ -48,7 +48,9 @@ pub(crate) fn run(options: &Options) -> Result<Report, Failure> {
         program.evaluate_unsliced(Action::Withdraw, facts, &mut whole);
         native.evaluate(&rules, &mut by_hand);
         if sliced != whole || sliced != by_hand {
-            return Err(format!("sliced {sliced:?}, whole {whole:?}, by hand {by_hand:?}, on {facts:?}").into());
+            return Err(
+                format!("sliced {sliced:?}, whole {whole:?}, by hand {by_hand:?}, on {facts:?}").into()
+            );
         }
         let denies = !sliced.permitted || !sliced.matched.is_empty();
         if place < requests && (cedar.ask(&cedar.request(facts)?) == cedar_policy::Decision::Deny) != denies {
@@ -154,7 +156,8 @@ impl Rule {
         let channel = format!("context.channel == Channel::{:?}", word(&CHANNELS, self.channel));
         let tier = format!("context.tier == {:?}", word(&TIERS, self.tier));
         let asset = format!("context.asset == {:?}", word(&ASSETS, self.asset));
-        let band = format!("context.amount_usd_cents >= {} && context.amount_usd_cents < {}", self.low, self.high);
+        let band =
+            format!("context.amount_usd_cents >= {} && context.amount_usd_cents < {}", self.low, self.high);
         let condition = match self.kind {
             0 => format!("{asset} && {class} && {band}"),
             1 => format!("{class} && {channel} && {tier} && context.account.usd_cents_24h > {}", self.low),
