@@ -36,5 +36,6 @@ mod sessions;
 mod shadow;
 mod signing;
 mod strace;
+mod tightening;
 mod transactions;
 mod withdrawals;
