@@ -112,7 +112,7 @@ fn a_tightening_is_live_at_once_under_load_and_no_decision_is_lost_or_mixed() {
     ]);
     let first = answers.iter().filter(|answer| answer.reasons == wanted[&hash]).map(|answer| answer.at).min();
     let first = first.expect("withdrawals came after it");
-    println!(
+    eprintln!(
         "{} withdrawals; the act was answered after {} ms; the first decision under the new policy after {} ms",
         answers.len(),
         live.duration_since(sent).as_millis(),
