@@ -97,15 +97,18 @@ pub fn stale(root: &Path, mutant: &Mutant) -> Option<String> {
         return Some(format!("{}: its old text is in {} {found} times", mutant.name, mutant.file));
     }
     let folder = root.join("crates").join(mutant.killer.package.trim_start_matches("holdfast-"));
-    let test = mutant.killer.test.rsplit("::").next().unwrap_or_default();
-    let module = mutant.killer.test.split("::").next().unwrap_or_default();
-    let file = match mutant.killer.target.as_str() {
-        "lib" => folder.join("src").join(module).with_extension("rs"),
-        target => folder.join("tests").join(target).join(module).with_extension("rs"),
+    let (modules, test) = mutant.killer.test.rsplit_once("::").unwrap_or(("", &mutant.killer.test));
+    let mut place = match mutant.killer.target.as_str() {
+        "lib" => folder.join("src"),
+        target => folder.join("tests").join(target),
     };
-    let says = fs::read_to_string(&file).unwrap_or_default();
-    (!says.contains(&format!("fn {test}(")))
-        .then(|| format!("{}: there is no test {} in {}", mutant.name, mutant.killer.test, file.display()))
+    // A module stands in the file of its own name, or in one of a module around it.
+    let is_there = modules.split("::").any(|module| {
+        place.push(module);
+        let says = fs::read_to_string(place.with_extension("rs")).unwrap_or_default();
+        says.contains(&format!("fn {test}("))
+    });
+    (!is_there).then(|| format!("{}: there is no test {}", mutant.name, mutant.killer.test))
 }
 
 /// `cargo xtask mutants [--only NAME] [--sample SEED]`.

@@ -8,7 +8,11 @@ use holdfast_decision::acts::{Act, Digest, PolicyProposal, PolicyTightening};
 use holdfast_decision::command::{Command, PolicySource};
 use holdfast_decision::event::Event;
 use holdfast_decision::{Configuration, Refusal};
-use holdfast_values::time;
+use holdfast_policy::expr::Expr;
+use holdfast_policy::facts::Action;
+use holdfast_policy::outcome::Degree;
+use holdfast_policy::program::{Effect, Policy, PolicyMeta, Program};
+use holdfast_values::{pack_hash, time};
 
 use crate::approvals::refusal;
 use crate::play::Run;
@@ -35,10 +39,26 @@ pub(crate) const STOP: &str = r#"@id("stop")
 forbid (principal, action == Action::"withdraw", resource);
 "#;
 
+/// A pack with a program. The core takes the edge's word that one was compiled from the other, and so do these tests: the
+/// program waits and stops where the text does, and knows nothing else of it.
 pub(crate) fn compiled(files: &[(&str, &str)]) -> PolicySource {
-    let files: Vec<_> = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-    let pack = holdfast_cedar::compile_pack(&files).unwrap();
-    PolicySource { hash: pack.hash, files: pack.files, program: pack.program.to_bytes() }
+    let rule = |id: &str, effect: Effect| Policy {
+        meta: PolicyMeta { id: id.into(), effect, actions: Action::Withdraw.bit() },
+        condition: Expr::Bool(true),
+    };
+    let forbid = |degree: Degree, reason: &str| Effect::Forbid { degree, reason: reason.into() };
+    let says = |what: &str| files.iter().any(|(_, text)| text.contains(what));
+    let mut policies = vec![rule("open", Effect::Permit)];
+    if says("@id(\"wait\")") {
+        policies.push(rule("wait", forbid(Degree::Dwell(10 * time::MINUTE), "short_look")));
+    }
+    if says("@id(\"stop\")") {
+        policies.push(rule("stop", forbid(Degree::Deny, "stopped")));
+    }
+    let hash = pack_hash(files.iter().copied());
+    let program = Program::new(hash, policies).unwrap().to_bytes();
+    let files = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    PolicySource { hash, files, program }
 }
 
 pub(crate) fn base() -> PolicySource {
