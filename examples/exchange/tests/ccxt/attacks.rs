@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::request::{ask, evidence, payload, payload_at, send, send_from, sign};
-use crate::stand::{Answer, Ccxt, Kind, NEW, OWN, Stand, has_ccxt, until};
+use crate::stand::{Answer, Ccxt, Kind, NEW, OWN, RATE, Setup, Stand, has_ccxt, repository, until};
 
 /// The codes of the reasons of Holdfast's answer, and its status.
 fn verdict(answer: &Answer) -> (u16, String, String) {
@@ -277,7 +277,11 @@ fn a_revoked_key_loses_the_race_against_its_use() {
 
 #[test]
 fn the_backends_token_can_only_ask_and_tighten() {
-    let stand = Stand::new(&[("ada", "full", Kind::Hmac)]);
+    let sample = std::fs::read_to_string(repository("examples/harbor.toml")).unwrap();
+    let config = sample.replace("#resume_delay = \"10m\"", "resume_delay = \"20s\"");
+    assert_ne!(config, sample);
+    let setup = Setup { rate: RATE, config: Some(config), young: &mut |_| {}, gate: false };
+    let stand = Stand::of(&[("ada", "full", Kind::Hmac)], setup);
     let service = stand.service.as_str();
     let ada = &stand.customers["ada"];
 
@@ -331,6 +335,9 @@ fn the_backends_token_can_only_ask_and_tighten() {
         act(&both).ok();
         assert_eq!(act(&both).code(), (409, "text_used"));
     }
+    // The end of a halt waits, for whoever would rather have it go on.
+    let halts = || stand.ask("GET", "/v1/halts", service, &Value::Null).ok();
+    until("the halt ends", || halts()["halts"].as_array().is_some_and(Vec::is_empty));
     let body = sign(&ada.secret, &payload(&stand, "0.01", OWN));
     let answer = send(&stand, ada, &body);
     assert_eq!(

@@ -20,7 +20,7 @@ pub(crate) const OWN: &str = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
 /// In nobody's.
 pub(crate) const NEW: &str = "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2";
 /// How fast the simulated clock runs while customers ask: a dwell of a minute takes 6 s.
-const RATE: u32 = 10;
+pub(crate) const RATE: u32 = 10;
 /// How old keys and addresses are made: past every week that the baseline policy counts.
 const AGE: u64 = 8 * 24 * 3_600 * 1_000_000;
 /// From whence a request comes if it carries this header: the tests have one address only.
