@@ -102,7 +102,7 @@ impl Pkcs11Uri {
                 }
                 PinSource::File(path.into())
             }
-            Some(("env", name)) if !name.is_empty() => PinSource::Environment(name.to_owned()),
+            Some(("env", name)) if is_variable(name) => PinSource::Environment(name.to_owned()),
             _ => return Err(invalid("pin-source must be file:/PATH or env:NAME".into())),
         };
         Ok(Self { module, token, object: needed(object, "object")?, pin })
@@ -148,6 +148,12 @@ impl fmt::Display for Pkcs11Uri {
     }
 }
 
+/// What shells take for the name of a variable: anything else would never be found.
+fn is_variable(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+}
+
 fn encode(text: &str) -> String {
     use fmt::Write as _;
     text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
@@ -191,6 +197,12 @@ mod tests {
         assert_eq!(Pkcs11Uri::parse(&authority).unwrap().to_string(), plain);
         let doubled = plain.replace("file:/etc", "file:////etc");
         assert!(Pkcs11Uri::parse(&doubled).is_err(), "would print as a host's");
+        for name in ["", "1", "A B", "pin-value=1234"] {
+            assert!(
+                Pkcs11Uri::parse(&plain.replace("file:/etc/pin", &format!("env:{name}"))).is_err(),
+                "{name}"
+            );
+        }
     }
 
     #[test]
