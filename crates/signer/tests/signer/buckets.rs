@@ -88,10 +88,14 @@ impl Model {
     }
 
     fn check(&self, now: Timestamp) {
-        let bound = |size: u64, per_hour: u64| size + per_hour * now.since(START) / time::HOUR;
-        assert!(self.unvouched <= bound(UNVOUCHED, BTC), "unvouched");
-        assert!(self.vouched <= bound(VOUCHED, 5 * BTC), "vouched");
-        assert!(self.fees <= bound(FEES, 100_000), "fees");
+        // In 128 bits: five coins an hour over a day of microseconds are more than 64 hold.
+        let elapsed = u128::from(now.since(START));
+        let bound = |size: u64, per_hour: u64| {
+            u128::from(size) + u128::from(per_hour) * elapsed / u128::from(time::HOUR)
+        };
+        assert!(u128::from(self.unvouched) <= bound(UNVOUCHED, BTC), "unvouched");
+        assert!(u128::from(self.vouched) <= bound(VOUCHED, 5 * BTC), "vouched");
+        assert!(u128::from(self.fees) <= bound(FEES, 100_000), "fees");
     }
 }
 
