@@ -26,7 +26,7 @@ use crate::withdrawal::Withdrawal;
 pub const IDEMPOTENCY_SPAN: u64 = holdfast_values::time::DAY;
 
 /// Everything that decisions depend on.
-#[derive(Debug, Encode, Decode)]
+#[derive(Clone, Debug, Encode, Decode)]
 pub struct State {
     #[n(0)]
     pub(crate) sequence: u64,
