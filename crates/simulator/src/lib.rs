@@ -17,4 +17,5 @@ pub mod draw;
 pub mod exchange;
 pub mod format;
 pub mod log;
+pub mod play;
 pub mod truth;
