@@ -191,6 +191,25 @@ pub enum Body {
         /// Who signed.
         operators: Vec<Box<str>>,
     },
+    /// `POST /v1/operator-acts` with `set_limits`; signatures verified.
+    SetLimits {
+        /// Whose.
+        account: Box<str>,
+        /// US dollars, decimal text.
+        usd_24h: Box<str>,
+        /// US dollars, decimal text.
+        usd_30d: Box<str>,
+        /// Who signed.
+        operators: Vec<Box<str>>,
+    },
+    /// `POST /v1/operator-acts` with `configure`: size and refill of every bucket, this many times what they are now;
+    /// signatures verified.
+    RaiseBuckets {
+        /// How many times: 2 to 1,000.
+        times: u32,
+        /// Who signed.
+        operators: Vec<Box<str>>,
+    },
     /// Money came in. Context: no rule reads it yet.
     Deposit {
         /// Whose.
@@ -332,12 +351,14 @@ impl Body {
             | Self::CancelWithdrawal { account, .. }
             | Self::Deposit { account, .. }
             | Self::Trade { account, .. }
-            | Self::Support { account, .. } => Some(account),
+            | Self::Support { account, .. }
+            | Self::SetLimits { account, .. } => Some(account),
             Self::DenyWithdrawal { .. }
             | Self::ApproveHeld { .. }
             | Self::Prices { .. }
             | Self::Halt { .. }
-            | Self::Resume { .. } => None,
+            | Self::Resume { .. }
+            | Self::RaiseBuckets { .. } => None,
         }
     }
 }
