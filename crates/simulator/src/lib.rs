@@ -18,4 +18,5 @@ pub mod exchange;
 pub mod format;
 pub mod log;
 pub mod play;
+pub mod population;
 pub mod truth;
