@@ -13,6 +13,7 @@
     reason = "what people do is drawn from distributions; nothing is decided with a float"
 )]
 
+pub mod attackers;
 pub mod draw;
 pub mod exchange;
 pub mod format;

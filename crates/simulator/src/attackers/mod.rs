@@ -1,0 +1,23 @@
+//! Those who are after the money: eight kinds of attacker and eight incidents that happened, each a module of its own. An
+//! [`Attacker`] sees and does what its [`Reach`] lets it, within a budget, and nothing else: no State, no reasons, no other
+//! customer's page. `docs/drills/` has a page for each.
+
+mod cast;
+mod casting;
+mod catalogue;
+pub mod coins;
+mod hands;
+mod reach;
+
+pub use casting::{Casting, Stage};
+pub use catalogue::{Attack, Incident, Inside, Kind, Shared, all, named};
+pub use hands::Spent;
+pub use reach::{Attacker, Budget, Cross, Insider, Loot, Reach, Sent, StolenKey};
+
+use crate::population::Population;
+
+/// Casts an attack over a run's customers: victims, what they hold, what was stolen from them, and who is after it. The
+/// population may be at any day; `seed` is the run's.
+pub fn cast(attack: &'static Attack, population: &Population, seed: u64) -> Casting {
+    cast::cast(attack, population, seed)
+}
