@@ -20,7 +20,7 @@ fn pack(name: &str) -> CompiledPack {
 /// looks again at whatever was judged by it.
 #[test]
 fn the_packs_are_frozen_by_hash() {
-    for (name, hash) in [("baseline", BASELINE), ("limits-2019", LIMITS_2019)] {
+    for (name, hash) in [("baseline", BASELINE), ("limits-2019", LIMITS_2019), ("limits-24h", LIMITS_24H)] {
         let found: String = pack(name).hash.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(found, hash, "policies/{name} has changed");
     }
@@ -28,10 +28,11 @@ fn the_packs_are_frozen_by_hash() {
 
 const BASELINE: &str = "5cb973a8ed0a777cff221553df0da9a03948fcc32b38a705c3a2604a95331d1e";
 const LIMITS_2019: &str = "f697e24a3b1977ce2895be0033b9299ef8535fc26552deb088f31a0ed030bf38";
+const LIMITS_24H: &str = "320f6189ddc8d4cbb205d95abcf1eb18b1a81e4f4b83319bcb6015576d57268b";
 
 #[test]
 fn every_case_beside_a_pack_comes_out_as_it_says() {
-    for (name, at_least) in [("baseline", 40), ("limits-2019", 8)] {
+    for (name, at_least) in [("baseline", 40), ("limits-2019", 8), ("limits-24h", 12)] {
         let count = run_cases_of_dir(&pack(name).program, &root().join("policies").join(name));
         assert!(count.clone().unwrap_or_else(|error| panic!("{error}")) >= at_least, "{name}: {count:?}");
     }
@@ -39,7 +40,7 @@ fn every_case_beside_a_pack_comes_out_as_it_says() {
 
 #[test]
 fn every_reason_of_a_pack_is_expected_by_a_case_and_every_file_says_what_it_is_for() {
-    for name in ["baseline", "limits-2019"] {
+    for name in ["baseline", "limits-2019", "limits-24h"] {
         let pack = pack(name);
         let cases: String = case_files(&root().join("policies").join(name))
             .unwrap()
@@ -57,7 +58,7 @@ fn every_reason_of_a_pack_is_expected_by_a_case_and_every_file_says_what_it_is_f
 
 #[test]
 fn compiled_packs_survive_their_bytes() {
-    for name in ["baseline", "limits-2019"] {
+    for name in ["baseline", "limits-2019", "limits-24h"] {
         let program = pack(name).program;
         assert_eq!(Program::from_bytes(&program.to_bytes()), Ok(program));
     }
@@ -71,7 +72,7 @@ fn the_documented_facts_are_those_of_the_table() {
 
 #[test]
 fn the_shipped_packs_stand_in_their_layout() {
-    for name in ["baseline", "limits-2019"] {
+    for name in ["baseline", "limits-2019", "limits-24h"] {
         let report = fmt::format_dir(&root().join("policies").join(name), true);
         assert!(report.ok, "{name}: {}", report.text);
     }

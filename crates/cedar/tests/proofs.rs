@@ -97,7 +97,7 @@ fn broken(pack: &CompiledPack, invariants: &[Invariant], solver: &Solver) -> BTr
 #[test]
 fn invariants_of_the_shipped_packs_are_proved_in_seconds() {
     let Some(solver) = solver() else { return };
-    for (name, at_least) in [("baseline", 20), ("limits-2019", 3)] {
+    for (name, at_least) in [("baseline", 20), ("limits-2019", 3), ("limits-24h", 4)] {
         let began = Instant::now();
         let report = prove_dir(&packs().join(name), &solver, &|_| {});
         println!("{}{:.1} s", report.text, began.elapsed().as_secs_f64());
@@ -236,6 +236,11 @@ fn no_policy_of_baseline_can_be_deleted_or_misspelt_unnoticed() {
 #[test]
 fn no_policy_of_limits_2019_can_be_deleted_or_misspelt_unnoticed() {
     every_policy_is_needed("limits-2019", &[]);
+}
+
+#[test]
+fn no_policy_of_limits_24h_can_be_deleted_or_misspelt_unnoticed() {
+    every_policy_is_needed("limits-24h", &[]);
 }
 
 /// The pack with one text of it changed.

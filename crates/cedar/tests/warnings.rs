@@ -48,7 +48,7 @@ fn found(text: &str, solver: &Solver) -> Vec<(&'static str, String)> {
 #[test]
 fn the_shipped_packs_are_free_of_warnings() {
     let Some(solver) = solver() else { return };
-    for name in ["baseline", "limits-2019"] {
+    for name in ["baseline", "limits-2019", "limits-24h"] {
         let report = check_dir(&packs().join(name), Some((&solver, &|_| {})), true);
         println!("{}", report.text);
         assert!(report.ok, "{name}");
