@@ -20,4 +20,5 @@ pub mod format;
 pub mod log;
 pub mod play;
 pub mod population;
+pub mod score;
 pub mod truth;
