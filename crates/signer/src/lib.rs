@@ -9,7 +9,6 @@
 pub mod acts;
 pub mod approve;
 pub mod audit;
-pub mod bucket;
 pub mod cli;
 pub mod client;
 pub mod examine;

@@ -15,7 +15,6 @@ use holdfast_values::texts::ExchangeName;
 use holdfast_values::{AccountId, Amount, Name, Network, Timestamp, WithdrawalId};
 
 use crate::acts::{self, SignerAct};
-use crate::bucket::{BucketSpec, Level};
 use crate::examine::{Examined, examine};
 use crate::files::FileError;
 use crate::key::{self, KeyFileError};
@@ -27,6 +26,7 @@ use crate::spend::{Spender, begin_epoch, use_text};
 use crate::store::records::{Records, Standing};
 use crate::store::registry::{Credential, CredentialCounts, CredentialStatus};
 use crate::store::{Place, Store, StoreError};
+use holdfast_values::bucket::{BucketSpec, Level};
 
 /// The epoch of a store that no operators have moved on.
 pub const FIRST_EPOCH: u64 = 1;

@@ -10,12 +10,12 @@ use holdfast_values::{Amount, ConflictKey, Timestamp, TransferId, WithdrawalId};
 
 use crate::acts::{self, SignerAct};
 use crate::approve;
-use crate::bucket::{BucketSpec, Level};
 use crate::examine::{Examined, check_window};
 use crate::pins::Pins;
 use crate::policy;
 use crate::refused::{BucketName, Refused};
 use crate::store::records::{Authorised, Records, Standing};
+use holdfast_values::bucket::{BucketSpec, Level};
 
 /// Who spends: the pinned file, the store's id and the signer's key.
 #[derive(Clone, Copy)]

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod amount;
 pub mod asset;
+pub mod bucket;
 pub mod conflict;
 pub mod fingerprint;
 mod hex;

@@ -22,8 +22,8 @@ use holdfast_values::{Amount, AssetSymbol, Destination, Micros, Name, Network, a
 pub use approval::{AGEING_MAX, AGEING_MIN, Approval};
 pub use policy::Policy;
 
-use crate::bucket::BucketSpec;
 use crate::files::{self, FileError};
+use holdfast_values::bucket::BucketSpec;
 
 /// Longest pinned file that is read.
 pub const FILE_BYTES_MAX: u64 = 1 << 20;

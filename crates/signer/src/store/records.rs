@@ -6,9 +6,9 @@ use holdfast_values::{ConflictKey, Name, Network, Timestamp, TransferId, Withdra
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use super::Identity;
-use crate::bucket::Level;
 use crate::pins::Pins;
 use crate::refused::BucketName;
+use holdfast_values::bucket::Level;
 
 pub(super) type Sql<T> = rusqlite::Result<T>;
 

@@ -1,9 +1,9 @@
-//! The signer's own token buckets: what may leave of an asset in a class, and what may be burnt as fees.
+//! Token buckets as a signer keeps them: what may leave of an asset in a class, and what may be burnt as fees.
 //!
 //! Levels are exact: integers of 1/3600 of a base unit, refilled by whole seconds, the rest of a second kept in the time.
 //! What was taken plus what is left is never more than the size plus what time refilled. No clock and no IO here.
 
-use holdfast_values::{Amount, Timestamp, time};
+use crate::{Amount, Timestamp, time};
 
 /// Parts of a base unit that levels count: a refill per hour is a whole number of them each second.
 const SCALE: u128 = 3_600;
