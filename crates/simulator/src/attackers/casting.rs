@@ -8,6 +8,8 @@ use holdfast_values::Timestamp;
 use super::catalogue::Attack;
 use super::hands::{Hands, Spent};
 use super::reach::Attacker;
+use super::vault::{Beside, VaultError};
+use crate::exchange::Exchange;
 use crate::format::Entry;
 use crate::log::Line;
 use crate::play::{Answer, Play, Seen};
@@ -60,6 +62,10 @@ pub struct Casting {
     pub(super) hands: Hands,
     /// Ordinary entries that the drill needs: months before, victims were given what there was to steal.
     pub(super) before: VecDeque<Entry>,
+    /// What happens at a signer of its own, and when.
+    pub(super) beside: Option<(Timestamp, Beside)>,
+    pub(super) exchange: Exchange,
+    pub(super) broken: Option<VaultError>,
 }
 
 impl Casting {
@@ -73,7 +79,8 @@ impl Casting {
     pub fn wakes(&self) -> Option<Timestamp> {
         let before = self.before.front().map(|entry| entry.at);
         let attacker = self.attacker.wakes().filter(|_| !self.hands.is_over());
-        before.into_iter().chain(attacker).min()
+        let beside = self.beside.as_ref().map(|(at, _)| *at);
+        before.into_iter().chain(attacker).chain(beside).min()
     }
 
     /// Acts at `at`, which is when it [wakes](Self::wakes), or later.
@@ -81,6 +88,13 @@ impl Casting {
         while let Some(entry) = self.before.pop_front_if(|entry| entry.at <= at) {
             stage.submit(&entry);
             self.hands.entries.push(entry);
+        }
+        if let Some((begins, beside)) = self.beside.take_if(|(begins, _)| *begins <= at) {
+            let hands = &mut self.hands;
+            match beside(&self.exchange, begins, &mut || hands.id()) {
+                Ok(lines) => hands.tell(lines),
+                Err(error) => self.broken = Some(error),
+            }
         }
         if self.attacker.wakes().is_some_and(|wakes| wakes <= at) {
             self.attacker.act(at, &mut self.hands.reach(at, stage));
@@ -100,6 +114,11 @@ impl Casting {
     /// Takes everything that it has put into the stream, in order.
     pub fn take_entries(&mut self) -> Vec<Entry> {
         core::mem::take(&mut self.hands.entries)
+    }
+
+    /// Why a part of it could not be played, if so: what was scored then says nothing.
+    pub fn broken(&self) -> Option<&VaultError> {
+        self.broken.as_ref()
     }
 
     /// Takes the lines of what happened beside the played exchange: at a signer of its own (`vault`).

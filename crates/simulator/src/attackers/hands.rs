@@ -11,7 +11,7 @@ use super::coins::Coins;
 use super::reach::{Budget, Cross, Insider, Loot, Reach, Sent, StolenKey};
 use crate::draw;
 use crate::format::{Body, Channel, Entry, KeyScope};
-use crate::log::Line;
+use crate::log::{Line, What};
 use crate::play::{Answer, Seen};
 use crate::population::ids;
 use crate::truth::{Role, Truth};
@@ -40,7 +40,7 @@ pub(super) struct Held {
     /// Its owner does himself what he is made to do: what is asked for is approved by himself.
     pub(super) deceived: Option<Box<str>>,
     /// Withdrawals whose money is still reserved.
-    open: BTreeMap<Box<str>, (&'static str, Coins)>,
+    pub(super) open: BTreeMap<Box<str>, (&'static str, Coins)>,
 }
 
 /// The attacker's side of an exchange.
@@ -92,6 +92,16 @@ impl Hands {
             self.over = true;
         }
         At { hands: self, at, stage }
+    }
+
+    /// What happened beside the played exchange was all his.
+    pub(super) fn tell(&mut self, lines: Vec<Line>) {
+        for line in &lines {
+            if let What::Left { event, .. } | What::SignerRefused { event, .. } = &line.what {
+                self.truth.event(event, self.attack, Role::Drain);
+            }
+        }
+        self.lines.extend(lines);
     }
 
     /// The next event's id, which looks like everybody's.
@@ -184,7 +194,8 @@ impl At<'_> {
                 held.loot.credential.as_ref() == Some(credential)
                     || held.deceived.as_ref() == Some(credential)
             }
-            Body::Deposit { .. } => held.mule,
+            // Money of his own, or dust for a history that somebody will copy from.
+            Body::Deposit { .. } => held.mule || held.deceived.is_some(),
             _ => false,
         }
     }

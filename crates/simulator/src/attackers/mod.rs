@@ -2,17 +2,36 @@
 //! [`Attacker`] sees and does what its [`Reach`] lets it, within a budget, and nothing else: no State, no reasons, no other
 //! customer's page. `docs/drills/` has a page for each.
 
+mod agenda;
+mod burst;
 mod cast;
 mod casting;
 mod catalogue;
 pub mod coins;
+mod data;
 mod hands;
+mod incidents;
+mod insider;
+mod just_under;
+mod key_leak;
+mod mimicry;
+mod mules;
+mod patient;
+mod raid;
 mod reach;
+mod relay;
+mod stuffing;
+mod taker;
+mod vault;
+
+#[cfg(test)]
+mod tests;
 
 pub use casting::{Casting, Stage};
 pub use catalogue::{Attack, Incident, Inside, Kind, Shared, all, named};
 pub use hands::Spent;
 pub use reach::{Attacker, Budget, Cross, Insider, Loot, Reach, Sent, StolenKey};
+pub use vault::VaultError;
 
 use crate::population::Population;
 

@@ -1,0 +1,66 @@
+//! Real addresses, read in place where they lie beside the project; none of them is part of it. Without them the drills
+//! invent some, and play the same.
+
+use std::path::Path;
+
+/// Relative to where a drill is started: the project's root.
+const FOLDER: &str = "../shared/data";
+
+/// An address that somebody meant, and the one that they paid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pair {
+    pub(super) intended: Box<str>,
+    pub(super) alike: Box<str>,
+}
+
+/// The addresses of 7 May 2019: the 21 large outputs, then the 23 small ones.
+pub(super) fn binance_2019() -> Option<(Vec<Box<str>>, Vec<Box<str>>)> {
+    let path = Path::new(FOLDER).join("binance-hack-2019/hack_output_addresses.csv");
+    outputs(&std::fs::read_to_string(path).ok()?)
+}
+
+/// The file's first column, bech32 apart from the rest; nothing if it is not that file.
+fn outputs(text: &str) -> Option<(Vec<Box<str>>, Vec<Box<str>>)> {
+    let rows = text.lines().skip(1).filter_map(|line| line.split(',').next()).map(Box::from);
+    let (large, small): (Vec<Box<str>>, Vec<Box<str>>) =
+        rows.partition(|address: &Box<str>| address.starts_with("bc1"));
+    (large.len() == 21 && small.len() == 23).then_some((large, small))
+}
+
+/// Pairs of addresses of which one was paid for the other; none where there is no such file.
+pub(super) fn poisoning() -> Vec<Pair> {
+    let path = Path::new(FOLDER).join("address-poisoning/ethereum.csv");
+    std::fs::read_to_string(path).map(|text| pairs(&text)).unwrap_or_default()
+}
+
+fn pairs(text: &str) -> Vec<Pair> {
+    let mut lines = text.lines();
+    let header: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
+    let column = |name: &str| header.iter().position(|has| *has == name);
+    let (Some(alike), Some(intended)) = (column("topics_to_addr"), column("intended_addr")) else {
+        return Vec::new();
+    };
+    let valid = |address: &&str| address.len() == 42 && address.starts_with("0x");
+    lines
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split(',').collect();
+            let get = |place: usize| fields.get(place).copied().map(str::trim).filter(valid);
+            let lower = |address: &str| address.to_lowercase().into();
+            Some(Pair { intended: lower(get(intended)?), alike: lower(get(alike)?) })
+        })
+        .filter(|pair: &Pair| pair.intended != pair.alike)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_file_is_not_believed() {
+        assert_eq!(outputs("address,type\nbc1qx,p2wpkh\n"), None);
+        assert!(pairs("a,b\n0x1,0x2\n").is_empty());
+        let row = format!("x,0x{},0x{}\n", "a".repeat(40), "b".repeat(40));
+        assert_eq!(pairs(&format!("n,topics_to_addr,intended_addr\n{row}short,0x1,0x2\n")).len(), 1);
+    }
+}
