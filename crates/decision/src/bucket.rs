@@ -156,8 +156,12 @@ impl Bucket {
         let wait_level = wait(missing, self.spec.refill_per_hour.base_units());
         let taken = self.taken_at(taker.account, at, parameters);
         let excess = if taker.unshared { 0 } else { taken.scaled.saturating_add(need).saturating_sub(most) };
-        let share_refill = share(self.spec.refill_per_hour, parameters.account_share_permille) / SCALE;
-        let wait_share = wait(excess, share_refill);
+        // Divisions in 128 bits are slow, and mostly there is nothing to wait for.
+        let wait_share = if excess == 0 {
+            Some(0)
+        } else {
+            wait(excess, share(self.spec.refill_per_hour, parameters.account_share_permille) / SCALE)
+        };
         match (wait_level, wait_share) {
             (Some(0), Some(0)) => Fit::Now,
             (Some(level), Some(share)) => Fit::After { level, share },

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::directory::{self, Company};
 use crate::wal::{self, Tail};
-use crate::{Head, JournalError, JournalId, Record, schema};
+use crate::{Head, JournalError, JournalId, Record, chain, schema};
 
 /// A connection that only reads. It can be sent to a thread of its own.
 #[derive(Debug)]
@@ -125,6 +125,27 @@ impl LocalReader {
     #[must_use]
     pub fn records(&self, from: u64) -> Records<'_> {
         Records { reader: self, next: from.max(1), batch: Vec::new().into_iter(), last: None, done: false }
+    }
+
+    /// Shows all records from `from` on, checked as [`Self::records`] checks them, until `see` answers false. One record
+    /// is in memory at a time, and its memory is used again: for those who read millions.
+    ///
+    /// # Errors
+    /// Those of `see`, [`JournalError::Damaged`], or what the system says.
+    pub fn each<E: From<JournalError>>(
+        &self,
+        from: u64,
+        mut see: impl FnMut(&Record) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let mut check = chain::Follow::from(from, self.id);
+        let mut next = from.max(1);
+        // In parts, so that no reader holds a writer's log back for longer than one takes.
+        while let Some(last) =
+            schema::each(&self.connection, &self.path, (next, BATCH), &mut check, &mut see)?
+        {
+            next = last.saturating_add(1);
+        }
+        Ok(())
     }
 
     pub(crate) const fn connection(&self) -> &Connection {

@@ -265,6 +265,35 @@ pub(crate) fn read(
     Ok(records)
 }
 
+/// Shows up to `limit` records from `from` on, checked as [`read`] checks them, in memory that is used again. Answers the
+/// sequence of the last one; nothing if there was none, or `see` said that it is enough.
+pub(crate) fn each<E: From<JournalError>>(
+    connection: &Connection,
+    path: &Path,
+    (from, limit): (u64, usize),
+    check: &mut chain::Follow,
+    see: &mut impl FnMut(&Record) -> Result<bool, E>,
+) -> Result<Option<u64>, E> {
+    let fail = |e: rusqlite::Error| JournalError::from_sqlite(path, &e);
+    let mut statement = connection.prepare_cached(READ).map_err(fail)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![i64::try_from(from).unwrap_or(i64::MAX), limit]).map_err(fail)?;
+    let mut shown: Option<Record> = None;
+    while let Some(row) = rows.next().map_err(fail)? {
+        let next = match shown.take() {
+            None => record(row),
+            Some(last) => record_into(row, last),
+        };
+        let next = next.map_err(fail)?;
+        check.next(&next).map_err(|b| JournalError::Damaged { file: path.to_owned(), what: b.what })?;
+        if !see(&next)? {
+            return Ok(None);
+        }
+        shown = Some(next);
+    }
+    Ok(shown.map(|last| last.sequence))
+}
+
 /// Shows every record, in order, until one is answered with what is wrong with it.
 pub(crate) fn walk(
     connection: &Connection,
@@ -278,6 +307,24 @@ pub(crate) fn walk(
         }
     }
     Ok(None)
+}
+
+/// As [`record`], into the memory of another.
+fn record_into(row: &Row<'_>, mut into: Record) -> Result<Record, rusqlite::Error> {
+    for (column, bytes) in [(4, &mut into.command), (5, &mut into.events)] {
+        bytes.clear();
+        bytes.extend_from_slice(row.get_ref(column)?.as_blob()?);
+    }
+    Ok(Record {
+        sequence: row.get::<_, i64>(0)?.cast_unsigned(),
+        time: row.get::<_, i64>(1)?.cast_unsigned(),
+        rules: row.get(2)?,
+        policy: row.get(3)?,
+        command: into.command,
+        events: into.events,
+        previous: row.get(6)?,
+        hash: row.get(7)?,
+    })
 }
 
 fn record(row: &Row<'_>) -> Result<Record, rusqlite::Error> {

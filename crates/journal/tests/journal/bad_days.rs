@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use holdfast_journal::{Durability, Journal, JournalError, LocalJournal, LocalReader, verify};
+use holdfast_journal::{Durability, Journal, JournalError, LocalJournal, LocalReader, Record, verify};
 
 use crate::common::{Scratch, Seeded, draft, drafts};
 
@@ -102,6 +102,16 @@ fn loses_nothing_acknowledged_when_killed_at_random_moments() {
         let expected = draft(record.sequence);
         assert_eq!((record.command, record.events), (expected.command, expected.events));
     }
+    // One at a time, from the middle on, until somebody has seen enough.
+    let (from, enough) = (acknowledged / 2, acknowledged / 2 + 50);
+    let mut shown = Vec::new();
+    let show = |record: &Record| {
+        shown.push(record.clone());
+        Ok::<_, JournalError>(record.sequence < enough)
+    };
+    reader.each(from, show).unwrap();
+    let read: Vec<Record> = reader.records(from).take(51).map(Result::unwrap).collect();
+    assert_eq!(shown, read);
 }
 
 fn child_appends_ten_groups(dir: &Path) {

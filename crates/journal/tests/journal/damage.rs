@@ -71,6 +71,16 @@ impl Sample {
         LocalReader::open(self.dir())?.records(1).collect()
     }
 
+    /// What a reader gets that is shown one record at a time, or its refusal.
+    fn each(&self) -> Result<Vec<Record>, JournalError> {
+        let mut shown = Vec::new();
+        LocalReader::open(self.dir())?.each(1, |record| {
+            shown.push(record.clone());
+            Ok::<_, JournalError>(true)
+        })?;
+        Ok(shown)
+    }
+
     /// What a server gets that starts on it, or its refusal.
     fn open(&self) -> Result<Vec<Record>, JournalError> {
         LocalJournal::open(self.dir(), None)?.read(1, 1000)
@@ -82,6 +92,7 @@ impl Sample {
         if report.is_intact() {
             assert_eq!(self.read().unwrap(), self.records, "called intact, reads differently: {what}");
         }
+        assert_eq!(self.each().ok(), self.read().ok(), "shown otherwise than read: {what}");
         if let Ok(records) = self.read() {
             assert_eq!(records, self.records, "read differently without a word: {what}");
         }

@@ -89,17 +89,17 @@ pub fn backtest(
         report: Report::new(range),
     };
     test.report.candidate = test.hash;
-    for record in reader.records(1) {
-        let record = record?;
+    reader.each(1, |record| {
         if record.sequence > end || range.to.is_some_and(|to| Timestamp(record.time) >= to) {
-            break;
+            return Ok(false);
         }
-        test.take(&record, range.from)?;
+        test.take(record, range.from)?;
         if record.sequence.is_multiple_of(PROGRESS_EVERY) && !watch(record.sequence, end) {
             test.report.is_partial = true;
-            break;
+            return Ok(false);
         }
-    }
+        Ok::<_, BacktestError>(true)
+    })?;
     test.report.active = test.state.policy_hash();
     test.report.elapsed = started.elapsed().max(Duration::from_micros(1));
     watch(test.report.last, end);
