@@ -7,15 +7,39 @@
 //! Nothing here knows what Holdfast decides: a customer's answers to a decision are `play`'s, an attacker's acts are his own.
 
 pub mod addresses;
+mod agents;
+mod changes;
+mod extremes;
+mod firms;
+mod habits;
 pub mod ids;
+mod money;
+mod networks;
+mod odds;
+mod opening;
+mod people;
 mod person;
+mod rhythm;
+mod scene;
+mod strata;
 mod sweep;
+mod world;
+
+use std::collections::BTreeMap;
 
 use holdfast_values::{Timestamp, time};
+use rand::RngExt as _;
 
 use crate::draw::Draw;
 use crate::exchange::Exchange;
-use crate::format::{Entry, Facts, To};
+use crate::format::{Body, Entry, Facts, To};
+
+use agents::Device;
+use money::{Asset, Prices};
+use networks::Networks;
+use people::Calibrated;
+use scene::Scene;
+use world::World;
 
 pub use person::{ApiKey, Kind, Person, Stratum, Tier};
 pub use sweep::{Range, Sweep};
@@ -159,14 +183,26 @@ pub enum Way {
 #[derive(Clone, Debug)]
 pub struct Population {
     settings: Settings,
+    seed: u64,
+    networks: Networks,
+    calibrated: Calibrated,
     people: Vec<Person>,
+    /// At the end of the last day.
+    prices: Prices,
+    /// The day that is lived next.
+    next: u32,
 }
 
 impl Population {
-    /// Draws everybody. What a person is does not depend on how many others there are after them.
+    /// Draws everybody.
     pub fn new(settings: &Settings, seed: u64) -> Self {
-        let _ = seed;
-        Self { settings: settings.clone(), people: Vec::new() }
+        let networks = Networks::new(seed, settings.accounts);
+        let mut people = people::everybody(settings, seed, &networks);
+        let calibrated = people::calibrated(settings, seed, &mut people);
+        let cents = |usd: u64| usd.max(1).saturating_mul(100);
+        let prices =
+            Prices { btc: cents(settings.exchange.usd_per_btc), eth: cents(settings.exchange.usd_per_eth) };
+        Self { settings: settings.clone(), seed, networks, calibrated, people, prices, next: 0 }
     }
 
     /// What it was made from.
@@ -175,16 +211,67 @@ impl Population {
     }
 
     /// Everything before day 0: prices, accounts, their first credentials, keys, address books, devices and places, over
-    /// about two years and ordered by time. Prices stand at its beginning and at its end only.
+    /// about two years and ordered by time. Prices stand at its beginning and at its end only. To be asked for before
+    /// day 0 is lived.
     pub fn opening(&mut self) -> Vec<Entry> {
-        Vec::new()
+        let world = self.world(0);
+        opening::entries(&world, &self.people, self.prices)
     }
 
     /// All of one day, ordered by time, account and number. Days are lived once and in turn: those skipped are lived
     /// untold, and of a day that is over nothing is told again.
     pub fn day(&mut self, day: u32) -> Vec<Entry> {
-        let _ = day;
-        Vec::new()
+        let mut entries = Vec::new();
+        while self.next <= day {
+            entries = self.live();
+        }
+        if day + 1 < self.next { Vec::new() } else { entries }
+    }
+
+    fn world(&self, day: u32) -> World<'_> {
+        World::new(&self.settings, self.seed, &self.networks, self.calibrated, self.prices, day)
+    }
+
+    fn live(&mut self) -> Vec<Entry> {
+        let world =
+            World::new(&self.settings, self.seed, &self.networks, self.calibrated, self.prices, self.next);
+        let mut entries = Vec::new();
+        for (prices, hour) in world.prices.iter().zip(0u32..) {
+            let whose = ids::From::Person { number: 0, day: world.day, nth: hour };
+            let at = world.begins.plus(u64::from(hour) * time::HOUR);
+            entries.push(Entry { at, id: ids::event(self.seed, whose), body: exchange_prices(*prices) });
+        }
+        let threads = usize::try_from(self.settings.threads.clamp(1, 64)).unwrap_or(1);
+        let part = self.people.len().div_ceil(threads).max(1);
+        if threads == 1 {
+            live_one(&world, &mut self.people, &mut entries);
+        } else {
+            let world = &world;
+            std::thread::scope(|scope| {
+                let lived = |people| {
+                    move || {
+                        let mut entries = Vec::new();
+                        live_one(world, people, &mut entries);
+                        entries
+                    }
+                };
+                let parts: Vec<_> =
+                    self.people.chunks_mut(part).map(|people| scope.spawn(lived(people))).collect();
+                for part in parts {
+                    // A part panics only by a mistake of ours, which is then everybody's.
+                    match part.join() {
+                        Ok(mut told) => entries.append(&mut told),
+                        Err(panic) => std::panic::resume_unwind(panic),
+                    }
+                }
+            });
+        }
+        // Stable: among equals the order of accounts stays, and each one's own.
+        entries.sort_by_key(|entry| entry.at);
+        let [.., last] = world.prices;
+        self.prices = last;
+        self.next = self.next.saturating_add(1);
+        entries
     }
 
     /// Everybody, as they are at the end of the last day that was told.
@@ -194,25 +281,83 @@ impl Population {
 
     /// What the exchange's edge usually sees of somebody: their first device, at home, on `day`.
     pub fn usual_facts(&self, person: &Person, day: u32) -> Facts {
-        let _ = (person, day);
-        Facts::default()
+        let world = self.world(day);
+        let [first, ..] = person.devices;
+        let draw = &mut crate::draw::draw(self.seed, "usual", &[u64::from(person.number)]);
+        let device = first.unwrap_or_else(|| Device::new(draw, None, 0));
+        let place = self.networks.at_home(person.home, day);
+        scene::facts(&world, person, 0, device, &place)
     }
 
     /// The destinations that somebody has paid or put down, the last one last.
     pub fn book(&self, person: &Person) -> Vec<To> {
-        let _ = person;
-        Vec::new()
+        let to = |payee: &person::Payee| scene::destination(self.seed, person.number, *payee);
+        person.book.iter().map(to).collect()
     }
 
     /// Somebody's API keys.
     pub fn api_keys(&self, person: &Person) -> Vec<ApiKey> {
-        let _ = person;
-        Vec::new()
+        let world = self.world(self.next);
+        let key = |(key, nth): (&person::Key, u8)| ApiKey {
+            id: person.key_id(self.seed, nth),
+            scopes: key.scopes(),
+            ip_allowlist: (0..key.places)
+                .map(|place| scene::server(&world, person, nth, place).ip())
+                .collect(),
+            asymmetric: key.withdraws,
+        };
+        person.keys.iter().zip(0..).map(key).collect()
     }
+
     /// A sign-in from the same networks, browsers and builds that customers have, with a device of its own. `country` if it
     /// should be somebody's.
     pub fn stranger(&self, draw: &mut Draw, way: Way, country: Option<&str>, day: u32) -> Facts {
-        let _ = (draw, way, country, day);
-        Facts::default()
+        let country = country.and_then(|code| self.networks.country_named(code));
+        let country = country.unwrap_or_else(|| self.networks.country(draw));
+        let place = match way {
+            Way::Home => self.networks.anybody(draw, country),
+            Way::Mobile => self.networks.mobile(draw, country),
+            Way::Vpn => self.networks.vpn(draw),
+            Way::Hosting => self.networks.server(draw.random(), country),
+        };
+        let device = Device::new(draw, Some(way == Way::Mobile), 0);
+        let world = self.world(day);
+        let (agent, tls) = device.shows(world.unix_day, world.browser_day);
+        Facts {
+            device: Some(format!("d{}", ids::token(self.seed, 3, draw.random())).into()),
+            ip: Some(place.ip()),
+            user_agent: Some(agent),
+            tls: Some(tls),
+            country: Some(place.country().into()),
+            asn: Some(place.asn),
+        }
     }
 }
+
+/// A part of the people live a day, one after the other.
+fn live_one(world: &World<'_>, people: &mut [Person], entries: &mut Vec<Entry>) {
+    for person in people {
+        if person.opened_at >= world.begins.plus(time::DAY) {
+            // In order of opening: nobody after this one is there yet.
+            break;
+        }
+        let mut scene = Scene::new(world, person, entries);
+        if let Some(since) = changes::begin(&mut scene) {
+            changes::change(&mut scene, since);
+            match world.settings.model {
+                Model::Strata => strata::day(&mut scene, since),
+                Model::Habits => habits::day(&mut scene, since),
+            }
+            firms::run(&mut scene, since);
+        }
+        scene.end();
+    }
+}
+
+fn exchange_prices(prices: Prices) -> Body {
+    let price = |asset: Asset| (asset.name().into(), money::dollars(prices.of(asset)));
+    Body::Prices { prices: BTreeMap::from([price(Asset::Btc), price(Asset::Eth)]) }
+}
+
+#[cfg(test)]
+mod tests;

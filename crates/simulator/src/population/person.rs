@@ -2,6 +2,10 @@
 
 use holdfast_values::Timestamp;
 
+use super::agents::Device;
+use super::ids;
+use super::money::{Asset, Prices};
+use super::networks::Home;
 use crate::format::KeyScope;
 
 /// How much an account may withdraw in 24 hours; ten times that in 30 days.
@@ -106,12 +110,135 @@ pub struct Person {
     pub btc: u64,
     /// Ether, in 1e-8.
     pub eth: u64,
+    /// What they are used to own, in US cents.
+    pub(super) wealth: u64,
+    pub(super) home: Home,
+    /// Away until this day, in this country.
+    pub(super) away: Option<(u16, u8)>,
+    pub(super) devices: [Option<Device>; 3],
+    pub(super) book: Vec<Payee>,
+    /// Payees so far.
+    pub(super) payees: u16,
+    /// A withdrawal that waits for its address to age: from which day on, and to whom.
+    pub(super) planned: Option<(u16, u16)>,
+    /// Keys: numbered in the order of the list.
+    pub(super) keys: Vec<Key>,
+    /// Adds an address days before paying it.
+    pub(super) plans: bool,
+    pub(super) spent: Spent,
+    /// Sign-ins a day, and withdrawals a day before calibration.
+    pub(super) visits: f32,
+    pub(super) needs: f32,
+    pub(super) habits: Habits,
+}
+
+/// A destination of somebody's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Payee {
+    /// Which, of its account's.
+    pub(super) serial: u16,
+    /// The day after that on which it became known; 0: before day 0.
+    pub(super) since: u16,
+    /// The last day on which it was paid.
+    pub(super) last: u16,
+    /// How often it was paid, as far as that is remembered.
+    pub(super) count: u16,
+    pub(super) asset: Asset,
+    pub(super) is_paid: bool,
+    /// It was put into the address book.
+    pub(super) is_booked: bool,
+}
+
+/// From here on a payee's serial is that of a destination which many customers pay.
+pub(super) const SHARED: u16 = 0xff00;
+
+/// An API key of somebody's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    pub(super) withdraws: bool,
+    /// Addresses on its allowlist.
+    pub(super) places: u8,
+}
+
+/// What was asked for of late, in whole US dollars, rounded up: two calendar days and two spells of 30 days stand for 24
+/// hours and 30 days, so that there is never more room than this says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Spent {
+    day: u16,
+    days: [u32; 2],
+    month: u16,
+    months: [u32; 2],
+    /// The customer has halved the tier's limits.
+    is_lowered: bool,
+}
+
+impl Spent {
+    /// Forgets what is over.
+    pub(super) fn turn(&mut self, day: u16) {
+        let [today, _] = self.days;
+        match day.saturating_sub(self.day) {
+            0 => {}
+            1 => self.days = [0, today],
+            _ => self.days = [0, 0],
+        }
+        self.day = day;
+        let [current, _] = self.months;
+        let month = day / 30;
+        match month.saturating_sub(self.month) {
+            0 => {}
+            1 => self.months = [0, current],
+            _ => self.months = [0, 0],
+        }
+        self.month = month;
+    }
+
+    /// The customer halves the tier's limits, for the rest of the run.
+    pub(super) const fn lower(&mut self) {
+        self.is_lowered = true;
+    }
+
+    pub(super) fn add(&mut self, cents: u64) {
+        let usd = u32::try_from(cents.div_ceil(100)).unwrap_or(u32::MAX);
+        let [today, _] = &mut self.days;
+        *today = today.saturating_add(usd);
+        let [month, _] = &mut self.months;
+        *month = month.saturating_add(usd);
+    }
+
+    /// US cents that the tier leaves.
+    pub(super) fn room(&self, tier: Tier) -> u64 {
+        let sum = |two: [u32; 2]| two.iter().map(|usd| u64::from(*usd)).sum::<u64>();
+        let left = |limit: u64, spent: u64| limit.saturating_sub(spent);
+        let part = if self.is_lowered { 2 } else { 1 };
+        let [day, month] = [tier.usd_24h(), tier.usd_30d()].map(|usd| usd / part);
+        left(day, sum(self.days)).min(left(month, sum(self.months))) * 100
+    }
+}
+
+/// What [`super::Model::Habits`] keeps of an agent. Times in minutes since the beginning of day 0.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Habits {
+    /// The next episode.
+    pub(super) visit: u32,
+    /// The next withdrawal as the renewal has it, and as it is really made.
+    pub(super) need: u32,
+    pub(super) need_at: u32,
+    /// How readily the book gets another address.
+    pub(super) theta: f32,
+    /// The usual withdrawal, of what is usually owned.
+    pub(super) usual: f32,
+    /// Minutes after midnight UTC.
+    pub(super) wakes: u16,
+    /// Days between pay days, and the first of them.
+    pub(super) pay_every: u8,
+    pub(super) pay_first: u8,
+    pub(super) works_weekends: bool,
 }
 
 impl Person {
     /// The account's id.
     pub fn account(&self) -> Box<str> {
-        super::ids::account(self.number)
+        ids::account(self.number)
     }
 
     /// The name of the credential that approves, if there is one at `at`.
@@ -123,5 +250,78 @@ impl Person {
     pub fn usd(&self, usd_per_btc: u64, usd_per_eth: u64) -> u64 {
         let worth = |units: u64, price: u64| u128::from(units) * u128::from(price) / 100_000_000;
         u64::try_from(worth(self.btc, usd_per_btc) + worth(self.eth, usd_per_eth)).unwrap_or(u64::MAX)
+    }
+
+    pub(super) const fn owns(&self, asset: Asset) -> u64 {
+        match asset {
+            Asset::Btc => self.btc,
+            Asset::Eth => self.eth,
+        }
+    }
+
+    pub(super) const fn put(&mut self, asset: Asset, units: u64) {
+        match asset {
+            Asset::Btc => self.btc = self.btc.saturating_add(units),
+            Asset::Eth => self.eth = self.eth.saturating_add(units),
+        }
+    }
+
+    pub(super) const fn take(&mut self, asset: Asset, units: u64) {
+        match asset {
+            Asset::Btc => self.btc = self.btc.saturating_sub(units),
+            Asset::Eth => self.eth = self.eth.saturating_sub(units),
+        }
+    }
+
+    pub(super) fn cents(&self, prices: Prices) -> u64 {
+        prices.cents(Asset::Btc, self.btc).saturating_add(prices.cents(Asset::Eth, self.eth))
+    }
+
+    /// The key that withdraws, if there is one, with its number.
+    pub(super) fn withdrawing_key(&self) -> Option<(u8, Key)> {
+        (0u8..).zip(self.keys.iter().copied()).find(|(_, key)| key.withdraws)
+    }
+
+    /// The public id of a key.
+    pub(super) fn key_id(&self, seed: u64, nth: u8) -> Box<str> {
+        format!("ak_{}", ids::token(seed, 1, u64::from(self.number) << 8 | u64::from(nth))).into()
+    }
+
+    /// The cookie of a device. The third one of a household is the family's.
+    pub(super) fn cookie(&self, seed: u64, slot: u8, device: Device) -> Box<str> {
+        let whose = if slot == 2 { u64::from(self.home.household) | 1 << 32 } else { u64::from(self.number) };
+        let number = whose << 24 | u64::from(slot) << 16 | u64::from(device.serial);
+        format!("d{}", ids::token(seed, 2, number)).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_million_people_fit_into_memory() {
+        assert!(size_of::<Person>() <= 300, "{}", size_of::<Person>());
+    }
+
+    #[test]
+    fn what_a_limit_leaves_is_never_more_than_it_is() {
+        let mut spent = Spent::default();
+        spent.turn(10);
+        spent.add(900_001);
+        assert_eq!(spent.room(Tier::Basic), 99_900);
+        spent.turn(11);
+        assert_eq!(spent.room(Tier::Basic), 99_900);
+        spent.turn(12);
+        assert_eq!(spent.room(Tier::Basic), 1_000_000);
+        for day in 13..23 {
+            spent.turn(day);
+            spent.add(spent.room(Tier::Basic));
+        }
+        spent.turn(24);
+        // Ten days' worth of the month is gone, whatever the day leaves.
+        assert!(spent.room(Tier::Basic) <= 5_100_000 && spent.room(Tier::Basic) > 0);
+        spent.turn(90);
+        assert_eq!(spent.room(Tier::Basic), 1_000_000);
     }
 }
