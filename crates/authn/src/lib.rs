@@ -17,5 +17,8 @@ pub use dialect::{
     Dialect, GateRefusal, SignedRequest, VERIFIER_VERSION, Verified, parse, verify, verify_signature,
 };
 pub use key::{HmacSecret, KeyError, KeyKind, KeyMaterial, RsaPublicKey};
-pub use operator::{OperatorError, parse_operator_key, print_operator_key, verify_operator};
+pub use operator::{
+    OperatorError, Operators, parse_operator_key, parse_operator_proof, parse_operator_public_key,
+    print_operator_key, print_operator_public_key, verify_operator,
+};
 pub use request::{RawRequest, RequestError};

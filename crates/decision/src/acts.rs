@@ -274,7 +274,7 @@ acts! {
     "set_tier" Several Loosening "target the account, detail `tier=NAME`";
     "set_limits" Several Loosening "target the account, detail `usd-cents-24h=N usd-cents-30d=N`, or `tier` for N; where neither rises, one signature and no wait";
     "configure" Several Loosening "replace the configuration: the payload is the document; where it only tightens, one signature and no wait";
-    "enrol_operator" Several Loosening "target the name, detail `key=HEX`; counts after the operators' ageing";
+    "enrol_operator" Several Loosening "target the name, detail `key=HEX`, or `key=passkey:HEX` with the SHA-256 of the public key of a passkey; counts after the operators' ageing";
     "revoke_operator" One No "target the name";
     "activate_policy" Several No "before rules version 3 alone: target the pack's hash; the payload is the pack";
     "import" Several Loosening "the payload is the manifest: SHA-256 digests, one a line";
@@ -341,7 +341,7 @@ impl Act {
             }
             Self::Configure(_) => ("configure", none(), none(), true),
             Self::EnrolOperator(operator) => {
-                let detail = format!("key={}", hex(&operator.public_key));
+                let detail = format!("key={}", operator.public_key);
                 ("enrol_operator", operator.name.to_string(), detail, false)
             }
             Self::RevokeOperator(name) => ("revoke_operator", name.to_string(), none(), false),
@@ -407,7 +407,7 @@ impl Act {
             }
             "enrol_operator" => Self::EnrolOperator(OperatorKey {
                 name: target.parse().ok()?,
-                public_key: unhex(detail.strip_prefix("key=")?)?,
+                public_key: detail.strip_prefix("key=")?.parse().ok()?,
             }),
             "revoke_operator" => Self::RevokeOperator(target.parse().ok()?),
             "issue_token" => {
@@ -507,6 +507,7 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use holdfast_values::OperatorPublicKey;
 
     #[test]
     fn acts_print_and_parse_one_way() {
@@ -526,7 +527,14 @@ mod tests {
                 key: Digest([4; 32]),
             },
             Act::SetLimits { account, usd_cents_24h: Some(UsdCents(5)), usd_cents_30d: None },
-            Act::EnrolOperator(OperatorKey { name: name.clone(), public_key: [0xab; 32] }),
+            Act::EnrolOperator(OperatorKey {
+                name: name.clone(),
+                public_key: OperatorPublicKey::Ed25519([0xab; 32]),
+            }),
+            Act::EnrolOperator(OperatorKey {
+                name: name.clone(),
+                public_key: OperatorPublicKey::Passkey([0xab; 32]),
+            }),
             Act::RevokeOperator(name.clone()),
             Act::IssueToken(TokenSpec { client: name.clone(), token_hash: [1; 32], scopes: TokenScopes(3) }),
             Act::ApprovePolicy { hash: [5; 32], from: [6; 32], author: name },

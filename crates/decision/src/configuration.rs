@@ -318,6 +318,9 @@ pub struct Configuration {
     /// Where customers' credentials are registered and used; without it none can be.
     #[n(6)]
     pub parties: Option<Box<Parties>>,
+    /// Where operators' passkeys are registered and used; without it there are none.
+    #[n(7)]
+    pub operate: Option<Box<Party>>,
 }
 
 /// The WebAuthn relying parties of the exchange.
@@ -472,6 +475,9 @@ impl Configuration {
                 }
             }
         }
+        if let Some(operate) = &self.operate {
+            operate.validate_operators(self.parties.as_deref())?;
+        }
         if let Some(parties) = &self.parties {
             parties.validate()?;
         }
@@ -574,6 +580,26 @@ impl Party {
             let is_url = app_id.starts_with("https://") && app_id.bytes().all(|byte| byte.is_ascii_graphic());
             if !is_url || app_id.len() > APP_ID_MAX {
                 return problem("app_id is a URL of https, of at most 255 characters");
+            }
+        }
+        Ok(())
+    }
+
+    /// Operators' passkeys have a name of their own too: no page that customers use can ask for them.
+    fn validate_operators(&self, parties: Option<&Parties>) -> Result<(), ConfigurationError> {
+        const PARTY: &str = "operators";
+        self.validate(PARTY)?;
+        let problem = |problem| Err(ConfigurationError::Party { party: PARTY, problem });
+        if self.hosts().any(|host| host != self.rp_id) {
+            return problem("its origins are those of rp_id itself, not of names under it");
+        }
+        if self.app_id.is_some() {
+            return problem("operators have no keys of legacy U2F: leave app_id out");
+        }
+        let customers = parties.into_iter().flat_map(|all| core::iter::once(&all.approve).chain(&all.login));
+        for party in customers {
+            if party.rp_id == self.rp_id || party.hosts().any(|host| host == self.rp_id) {
+                return problem("the name for operators serves nothing else");
             }
         }
         Ok(())

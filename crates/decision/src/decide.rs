@@ -1,7 +1,7 @@
 //! Commands into events. Total: whatever comes, there is an answer, and nothing here changes State.
 
 use holdfast_policy::Factor;
-use holdfast_values::{AccountId, Fingerprint, Name, Timestamp, UsdCents, WithdrawalId};
+use holdfast_values::{AccountId, Fingerprint, Name, OperatorPublicKey, Timestamp, UsdCents, WithdrawalId};
 
 use crate::account::{ADDRESSES_MAX, ALLOWLIST_MAX, API_KEYS_MAX};
 use crate::acts::Digest;
@@ -184,13 +184,17 @@ fn initialise(state: &State, first: &Initialise, out: &mut Events) -> Answer {
     first.configuration.validate().map_err(|error| invalid(error.to_string()))?;
     let needed = usize::try_from(first.configuration.parameters.loosening_signatures).unwrap_or(usize::MAX);
     let mut names: Vec<&Name> = first.operators.iter().map(|operator| &operator.name).collect();
-    let mut keys: Vec<&[u8; 32]> = first.operators.iter().map(|operator| &operator.public_key).collect();
+    let mut keys: Vec<&OperatorPublicKey> =
+        first.operators.iter().map(|operator| &operator.public_key).collect();
     names.sort_unstable();
     names.dedup();
     keys.sort_unstable();
     keys.dedup();
     if names.len() < needed || names.len() != first.operators.len() || keys.len() != first.operators.len() {
         return Err(Refusal::InitialiseInvalid.into());
+    }
+    if keys.iter().any(|key| key.is_passkey()) && first.configuration.operate.is_none() {
+        return Err(Refusal::PartyMissing.into());
     }
     check_policy(&first.policy.program, &first.policy.hash)?;
     out.push(Event::Initialised(Box::new(first.clone())));

@@ -6,7 +6,7 @@ use holdfast_values::{AccountId, CaseId, Micros, OperatorText, Timestamp, Withdr
 
 use crate::acts::{Act, Digest, EpochStart};
 use crate::command::{OperatorAct, OperatorKey, OperatorSignature, SecurityChange};
-use crate::configuration::RECOVERY_WAIT;
+use crate::configuration::{Configuration, RECOVERY_WAIT};
 use crate::event::{Approval, Event, Events, RecoveredTransaction, Status};
 use crate::judge::{Subject, judge};
 use crate::observe::Void;
@@ -97,6 +97,23 @@ pub(crate) fn count_signatures<'a>(
     u32::try_from(names.len()).unwrap_or(u32::MAX)
 }
 
+/// A passkey belongs to its relying party for ever: with another one its operator could sign nothing any more, and nobody
+/// might be left to undo it.
+fn keep_passkeys(state: &State, new: &Configuration) -> Answer {
+    let rp_id =
+        |configuration: &Configuration| configuration.operate.as_ref().map(|party| party.rp_id.clone());
+    if rp_id(state.configuration()) == rp_id(new) {
+        return Ok(());
+    }
+    match state.operators().find(|(_, operator)| operator.public_key.is_passkey()) {
+        Some((name, _)) => {
+            let detail = format!("operate.rp_id: {name} has a passkey for it; give {name} another key first");
+            Err(Refused(Refusal::ConfigurationInvalid, detail))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Carries out what has enough signatures.
 pub(crate) fn perform(
     state: &State,
@@ -141,6 +158,7 @@ pub(crate) fn perform(
             if state.operators.len() < needed {
                 return Err(Refusal::OperatorsTooFew.into());
             }
+            keep_passkeys(state, configuration)?;
             out.push(Event::Configured(configuration.clone()));
         }
         Act::EnrolOperator(operator) => {
@@ -150,6 +168,9 @@ pub(crate) fn perform(
                 .any(|(name, known)| *name == operator.name || known.public_key == operator.public_key);
             if is_taken {
                 return Err(Refusal::OperatorExists.into());
+            }
+            if operator.public_key.is_passkey() && state.configuration().operate.is_none() {
+                return Err(Refusal::PartyMissing.into());
             }
             out.push(Event::OperatorEnrolled(operator.clone()));
         }

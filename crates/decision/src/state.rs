@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_policy::Program;
 use holdfast_values::{
-    AccountId, AssetSymbol, Fingerprint, Name, Network, Timestamp, UsdCents, WithdrawalId,
+    AccountId, AssetSymbol, Fingerprint, Name, Network, OperatorPublicKey, Timestamp, UsdCents, WithdrawalId,
 };
 use minicbor::{Decode, Encode};
 
@@ -120,9 +120,9 @@ pub(crate) struct ActiveProgram(pub(crate) Option<Program>);
 /// An operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Operator {
-    /// Ed25519.
-    #[cbor(n(0), with = "minicbor::bytes")]
-    pub public_key: [u8; 32],
+    /// An Ed25519 key or a passkey.
+    #[n(0)]
+    pub public_key: OperatorPublicKey,
     /// When the signature begins to count.
     #[n(1)]
     pub enrolled_at: Timestamp,

@@ -1,6 +1,6 @@
 //! What commands, acts and events speak of besides values: operators' keys, packs, tokens, the scope of a halt.
 
-use holdfast_values::{AccountId, AssetSymbol, Name};
+use holdfast_values::{AccountId, AssetSymbol, Name, OperatorProof, OperatorPublicKey};
 use minicbor::{Decode, Encode};
 
 /// An operator's name and public key.
@@ -9,9 +9,9 @@ pub struct OperatorKey {
     /// Unique name.
     #[n(0)]
     pub name: Name,
-    /// Ed25519 public key.
-    #[cbor(n(1), with = "minicbor::bytes")]
-    pub public_key: [u8; 32],
+    /// An Ed25519 key or a passkey.
+    #[n(1)]
+    pub public_key: OperatorPublicKey,
 }
 
 /// A signature that verified under the key named here.
@@ -21,8 +21,8 @@ pub struct OperatorSignature {
     #[n(0)]
     pub operator: OperatorKey,
     /// The signature itself: it travels in releases.
-    #[cbor(n(1), with = "minicbor::bytes")]
-    pub signature: [u8; 64],
+    #[n(1)]
+    pub signature: OperatorProof,
 }
 
 /// A policy pack: its text, its hash and what it was compiled to.

@@ -3,6 +3,7 @@
 //! It is given to `holdfast init` and, signed by operators, as the payload of a `configure` act. `examples/harbor.toml` is
 //! a documented sample. Amounts of assets are in whole units, everything else in US dollars, all of it as texts.
 
+use holdfast_authn::webauthn::RelyingParty;
 use holdfast_decision::configuration::{
     AssetConfiguration, BucketSpec, BucketSpecs, Configuration, Parameters, Parties, Party,
     SignerConfiguration, TierConfiguration, WalletChain, WalletConfiguration, WalletSource,
@@ -46,6 +47,7 @@ struct Document {
     signers: Vec<Signer>,
     approve: Option<PartyDocument>,
     login: Option<PartyDocument>,
+    operate: Option<PartyDocument>,
 }
 
 /// A WebAuthn relying party.
@@ -150,6 +152,15 @@ struct ParametersDocument {
     setup_window: Option<String>,
 }
 
+/// A configured party as the verifier of WebAuthn goes by it.
+pub fn relying_party(party: &Party) -> RelyingParty {
+    RelyingParty {
+        rp_id: party.rp_id.as_str().into(),
+        origins: party.origins.iter().map(|origin| origin.as_str().into()).collect(),
+        app_id: party.app_id.as_deref().map(Into::into),
+    }
+}
+
 /// Reads a document and checks it, all but what depends on the configuration before it.
 ///
 /// # Errors
@@ -165,19 +176,21 @@ pub fn parse(text: &str) -> Result<Configuration, ExchangeError> {
         parameters: parameters(&document.parameters)?,
         signers: optional(document.signers.iter().map(signer).collect::<Result<_, _>>()?),
         parties: parties(document.approve, document.login)?,
+        operate: document.operate.map(|operate| Box::new(party(operate))),
     };
     configuration.validate()?;
     Ok(configuration)
+}
+
+fn party(document: PartyDocument) -> Party {
+    let PartyDocument { rp_id, origins, app_id } = document;
+    Party { rp_id, origins, app_id }
 }
 
 fn parties(
     approve: Option<PartyDocument>,
     login: Option<PartyDocument>,
 ) -> Result<Option<Box<Parties>>, ExchangeError> {
-    let party = |document: PartyDocument| {
-        let PartyDocument { rp_id, origins, app_id } = document;
-        Party { rp_id, origins, app_id }
-    };
     match (approve, login) {
         (Some(approve), login) => {
             Ok(Some(Box::new(Parties { approve: party(approve), login: login.map(party) })))

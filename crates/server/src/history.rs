@@ -4,14 +4,18 @@
 
 use std::collections::BTreeSet;
 
+use holdfast_authn::webauthn::RelyingParty;
+use holdfast_authn::{print_operator_public_key, verify_operator};
 use holdfast_decision::command::{Command, OperatorAct};
+use holdfast_decision::configuration::Configuration;
 use holdfast_decision::event::{Approval, Event, PolicyMove};
 use holdfast_journal::{JournalError, Record};
-use holdfast_values::{Name, OperatorText, TextDigest};
+use holdfast_values::{Name, OperatorPublicKey, OperatorText, TextDigest};
 use minicbor::Decoder;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::exchange::relying_party;
 use crate::record::{self, Decoded, RecordError, hex};
 
 /// Commands that may bring another policy or another operator: their numbers in records. `Initialise`, `Tick` (an act's time
@@ -72,7 +76,7 @@ pub struct Era {
 pub struct Signed {
     /// Whose.
     pub operator: String,
-    /// Ed25519.
+    /// Ed25519 in base64url, or `passkey:` and the SHA-256 of the passkey's public key.
     pub public_key: String,
     /// The signature is good, and the operator had been enrolled with that key.
     pub valid: bool,
@@ -84,7 +88,9 @@ pub struct History {
     last: u64,
     eras: Vec<Era>,
     /// Every operator's key that was ever enrolled.
-    enrolled: BTreeSet<(Name, [u8; 32])>,
+    enrolled: BTreeSet<(Name, OperatorPublicKey)>,
+    /// Every relying party that operators' passkeys ever signed for.
+    parties: Vec<RelyingParty>,
 }
 
 impl History {
@@ -118,7 +124,9 @@ impl History {
         let mut moved: Option<&PolicyMove> = None;
         for event in &decoded.events {
             match event {
+                Event::Configured(configuration) => self.configured(configuration),
                 Event::Initialised(first) => {
+                    self.configured(&first.configuration);
                     self.enrolled
                         .extend(first.operators.iter().map(|key| (key.name.clone(), key.public_key)));
                     let mut era = era(decoded, &first.policy.hash, "initial");
@@ -153,6 +161,11 @@ impl History {
         }
     }
 
+    fn configured(&mut self, configuration: &Configuration) {
+        let party = configuration.operate.as_deref().map(relying_party);
+        self.parties.extend(party.filter(|party| !self.parties.contains(party)));
+    }
+
     fn verify(&self, era: &mut Era, signed: &Approval) {
         let digest = TextDigest::of(signed.text.as_bytes());
         era.approvals = signed
@@ -160,12 +173,14 @@ impl History {
             .iter()
             .map(|signature| {
                 let key = &signature.operator;
-                let is_good =
-                    holdfast_authn::verify_operator(&key.public_key, &digest.0, &signature.signature).is_ok();
+                // Its pages may have changed since it was signed.
+                let is_good = core::iter::once(None).chain(self.parties.iter().map(Some)).any(|party| {
+                    verify_operator(&key.public_key, party, &digest.0, &signature.signature).is_ok()
+                });
                 let is_known = self.enrolled.contains(&(key.name.clone(), key.public_key));
                 Signed {
                     operator: key.name.to_string(),
-                    public_key: holdfast_authn::print_operator_key(&key.public_key),
+                    public_key: print_operator_public_key(&key.public_key),
                     valid: is_good && is_known,
                 }
             })

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 
 use holdfast_authn::release::{OperatorSignature, SignedAct};
 use holdfast_transactions::{Scheme, Sighash};
-use holdfast_values::{AccountId, Amount, Name, Network, Timestamp, WithdrawalId};
+use holdfast_values::{AccountId, Amount, Name, Network, OperatorProof, Timestamp, WithdrawalId};
 use minicbor::{Decode, Encode};
 
 use crate::policy::{Introduced, PolicyStatus};
@@ -82,8 +82,9 @@ pub struct Act {
 struct Signature {
     #[n(0)]
     operator: Name,
-    #[cbor(n(1), with = "minicbor::bytes")]
-    signature: [u8; 64],
+    /// Of either kind.
+    #[n(1)]
+    signature: OperatorProof,
 }
 
 /// What is answered. The numbers are part of the protocol.
@@ -337,8 +338,10 @@ struct BucketAnswer {
 
 impl From<&SignedAct> for Act {
     fn from(signed: &SignedAct) -> Self {
-        let signature =
-            |by: &OperatorSignature| Signature { operator: by.operator.clone(), signature: by.signature };
+        let signature = |by: &OperatorSignature| Signature {
+            operator: by.operator.clone(),
+            signature: by.signature.clone(),
+        };
         Self { text: signed.text.clone(), signatures: signed.signatures.iter().map(signature).collect() }
     }
 }

@@ -12,6 +12,7 @@ pub mod fingerprint;
 mod hex;
 pub mod id;
 pub mod network;
+pub mod operator;
 pub mod pack;
 pub mod texts;
 pub mod tightening;
@@ -24,6 +25,7 @@ pub use conflict::{ConflictKey, ConflictKeyError};
 pub use fingerprint::Fingerprint;
 pub use id::{AccountId, AssetSymbol, CaseId, IdError, MandateId, Name, ReleaseId, TransferId, WithdrawalId};
 pub use network::{Family, Network};
+pub use operator::{OperatorProof, OperatorPublicKey, PasskeyAssertion};
 pub use pack::pack_hash;
 pub use texts::{
     ChangeText, ExternalPayment, MandateText, OperatorText, Purpose, SignedText, TextDigest, TextError,

@@ -1,14 +1,17 @@
 //! Texts with operators' signatures, as releases carry them, and which operators they really are of. What the text asks
 //! for, and how many operators that takes, is judged elsewhere.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use holdfast_values::Name;
+use holdfast_values::operator::{
+    PASSKEY_AUTHENTICATOR_DATA_BYTES_MAX, PASSKEY_CLIENT_DATA_BYTES_MAX, PASSKEY_PUBLIC_KEY_BYTES_MAX,
+    PASSKEY_SIGNATURE_BYTES_MAX,
+};
 use holdfast_values::texts::TEXT_BYTES_MAX;
-use ring::digest;
+use holdfast_values::{Name, OperatorProof, OperatorPublicKey, PasskeyAssertion, TextDigest};
 
 use super::wire::{Fault, Reader, Wire, Writer};
-use crate::operator::verify_operator;
+use crate::operator::{Operators, verify_operator};
 
 /// Most signatures under one text.
 pub const SIGNATURES_MAX: usize = 16;
@@ -30,25 +33,22 @@ pub type SignedTransfer = SignedAct;
 pub struct OperatorSignature {
     /// Whose it is said to be.
     pub operator: Name,
-    /// Ed25519.
-    pub signature: [u8; 64],
+    /// By his Ed25519 key or his passkey.
+    pub signature: OperatorProof,
 }
 
-/// The distinct operators among `keys` whose signature over the text's SHA-256 verifies, in order of their names.
+/// The distinct operators whose signature over the text's SHA-256 verifies, in order of their names.
 ///
 /// A name that signs twice counts once, and so do two names with the same key (the first in order stands for both).
 /// Unknown names, weak keys and wrong signatures count as nothing.
-pub fn verify_act(act: &SignedAct, keys: &BTreeMap<Name, [u8; 32]>) -> Vec<Name> {
-    let mut digest = [0; 32];
-    for (byte, from) in digest.iter_mut().zip(digest::digest(&digest::SHA256, act.text.as_bytes()).as_ref()) {
-        *byte = *from;
-    }
-    let signers: BTreeSet<(&Name, &[u8; 32])> = act
+pub fn verify_act(act: &SignedAct, operators: &Operators) -> Vec<Name> {
+    let TextDigest(digest) = TextDigest::of(act.text.as_bytes());
+    let signers: BTreeSet<(&Name, &OperatorPublicKey)> = act
         .signatures
         .iter()
         .filter_map(|by| {
-            let (name, key) = keys.get_key_value(&by.operator)?;
-            verify_operator(key, &digest, &by.signature).ok()?;
+            let (name, key) = operators.keys.get_key_value(&by.operator)?;
+            verify_operator(key, operators.party.as_ref(), &digest, &by.signature).ok()?;
             Some((name, key))
         })
         .collect();
@@ -76,11 +76,43 @@ impl Wire for OperatorSignature {
     fn write(&self, w: &mut Writer) {
         w.map(2);
         w.key(1).text(self.operator.as_str());
-        w.key(2).bytes(&self.signature);
+        match &self.signature {
+            OperatorProof::Ed25519(signature) => w.key(2).bytes(signature),
+            OperatorProof::Passkey(assertion) => assertion.write(w.key(2)),
+        }
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, Fault> {
         r.map(2)?;
-        Ok(Self { operator: r.key(1, "operator")?.parsed()?, signature: r.key(2, "signature")?.bytes()? })
+        let operator = r.key(1, "operator")?.parsed()?;
+        let r = r.key(2, "signature")?;
+        let signature = if r.is_map() {
+            OperatorProof::Passkey(Box::new(PasskeyAssertion::read(r)?))
+        } else {
+            OperatorProof::Ed25519(r.bytes()?)
+        };
+        Ok(Self { operator, signature })
+    }
+}
+
+impl Wire for PasskeyAssertion {
+    fn write(&self, w: &mut Writer) {
+        w.map(4);
+        w.key(1).bytes(&self.public_key);
+        w.key(2).bytes(&self.client_data_json);
+        w.key(3).bytes(&self.authenticator_data);
+        w.key(4).bytes(&self.signature);
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self, Fault> {
+        r.map(4)?;
+        let mut part =
+            |key, field, max| -> Result<Vec<u8>, Fault> { Ok(r.key(key, field)?.some_bytes(max)?.to_vec()) };
+        Ok(Self {
+            public_key: part(1, "passkey", PASSKEY_PUBLIC_KEY_BYTES_MAX)?,
+            client_data_json: part(2, "passkey client data", PASSKEY_CLIENT_DATA_BYTES_MAX)?,
+            authenticator_data: part(3, "passkey authenticator data", PASSKEY_AUTHENTICATOR_DATA_BYTES_MAX)?,
+            signature: part(4, "passkey signature", PASSKEY_SIGNATURE_BYTES_MAX)?,
+        })
     }
 }

@@ -190,6 +190,11 @@ impl<'b> Reader<'b> {
         }
     }
 
+    /// Whether a map is next.
+    pub(super) fn is_map(&self) -> bool {
+        matches!(self.decoder.datatype(), Ok(Type::Map | Type::MapIndef))
+    }
+
     /// The next key; what follows is called `field` in errors.
     pub(super) fn key(&mut self, key: u64, field: &'static str) -> Result<&mut Self, Fault> {
         self.field = field;

@@ -75,6 +75,16 @@ pub(super) fn check(
     }
 }
 
+/// The members of a text that is one object of JSON, all of them texts.
+pub(crate) fn flat_object(text: &str) -> Option<BTreeMap<String, String>> {
+    let Ok(Value::Object(members)) = parse(text) else { return None };
+    let text = |(name, value): (Cow<'_, str>, Value<'_>)| match value {
+        Value::Text(text) => Some((name.into_owned(), text.into_owned())),
+        _ => None,
+    };
+    members.into_iter().map(text).collect()
+}
+
 #[derive(Debug, PartialEq)]
 enum Value<'a> {
     Object(BTreeMap<Cow<'a, str>, Self>),

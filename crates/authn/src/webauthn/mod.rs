@@ -22,6 +22,7 @@ pub use options::{CreationOptions, RequestOptions, UserVerification};
 
 use attestation::AttestationObject;
 use client_data::Ceremony;
+pub(crate) use client_data::flat_object;
 use key::sha256;
 
 /// How long a challenge may be: shorter ones are not unique, and none is longer.

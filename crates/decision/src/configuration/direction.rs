@@ -35,7 +35,7 @@ type Loosens = String;
 
 /// Checks that `new` is nowhere looser than `old`.
 pub(crate) fn only_tightens(old: &Configuration, new: &Configuration) -> Result<(), Loosens> {
-    let Configuration { assets, wallets, tiers, overall, parameters, signers, parties } = old;
+    let Configuration { assets, wallets, tiers, overall, parameters, signers, parties, operate } = old;
     let same = |is_same: bool, what: &str| if is_same { Ok(()) } else { Err(what.to_owned()) };
     same(assets.len() == new.assets.len(), "assets")?;
     for (old, new) in assets.iter().zip(&new.assets) {
@@ -52,6 +52,7 @@ pub(crate) fn only_tightens(old: &Configuration, new: &Configuration) -> Result<
     buckets("overall", overall, &new.overall)?;
     same(*signers == new.signers, "signers")?;
     same(*parties == new.parties, "approve or login")?;
+    same(*operate == new.operate, "operate")?;
     for ((name, direction, old), (_, _, new)) in numbers(parameters).into_iter().zip(numbers(&new.parameters))
     {
         same(direction.allows(old.into(), new.into()), &format!("parameters.{name}"))?;

@@ -67,6 +67,25 @@ fn parties_are_apart_from_one_another_and_named_in_one_way() {
     assert!(
         check(&|all| login(all, &|one| one.origins.push("https://notharbor.example".to_owned()))).is_err()
     );
+    let operate = |edit: &dyn Fn(&mut Party)| {
+        let mut next = configuration();
+        edit(next.operate.as_mut().unwrap());
+        next.validate()
+    };
+    assert_eq!(operate(&|one| origins(one, &["https://operate.harbor.example:8443"])), Ok(()));
+    for wrong in
+        ["https://x.operate.harbor.example", "http://operate.harbor.example", "https://harbor.example"]
+    {
+        assert!(operate(&|one| origins(one, &[wrong])).is_err(), "{wrong}");
+    }
+    assert!(operate(&|one| one.app_id = Some("https://harbor.example".to_owned())).is_err());
+    for theirs in ["approve.harbor.example", "harbor.example", "app.harbor.example"] {
+        let at = |one: &mut Party| {
+            one.rp_id = theirs.to_owned();
+            one.origins = vec![format!("https://{theirs}")];
+        };
+        assert!(operate(&at).is_err(), "{theirs} is the customers'");
+    }
     let mut next = configuration();
     next.parameters.credential_ageing = Some(0);
     assert!(next.validate().is_err());

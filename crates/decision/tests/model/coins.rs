@@ -5,14 +5,13 @@
 use holdfast_decision::State;
 use holdfast_decision::acts::Digest;
 use holdfast_decision::command::{
-    ChainStatus, Command, Observation, OperatorSignature, ProposeTransaction, ProposedOutput, ReceiptOutcome,
-    RecordReceipt,
+    ChainStatus, Command, Observation, ProposeTransaction, ProposedOutput, ReceiptOutcome, RecordReceipt,
 };
 use holdfast_decision::event::Approval;
 use holdfast_values::texts::{ExternalPayment, Nonce, Purpose, Seconds, TransferText};
 use holdfast_values::{Amount, ConflictKey, Network, ReleaseId, Timestamp, TransferId, WithdrawalId, time};
 
-use crate::world::{EXCHANGE, SIGNERS, destination, name, operator, symbol};
+use crate::world::{EXCHANGE, SIGNERS, destination, name, operator, signature, symbol};
 
 /// The places of the wallets' own addresses: no customer's.
 const OWN: u64 = 7_000_000;
@@ -142,10 +141,7 @@ pub(crate) fn external(network: Network, to: u64, amount: u128) -> ExternalPayme
 
 /// A transfer's text with the signatures of these operators.
 pub(crate) fn approval(text: &TransferText, signers: &[&str]) -> Option<Box<Approval>> {
-    let signatures = signers
-        .iter()
-        .map(|signer| OperatorSignature { operator: operator(signer), signature: [2; 64] })
-        .collect();
+    let signatures = signers.iter().map(|signer| signature(&operator(signer))).collect();
     Some(Box::new(Approval { text: text.to_string(), signatures }))
 }
 

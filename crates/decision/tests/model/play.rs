@@ -9,7 +9,7 @@ use holdfast_decision::event::{Event, Events};
 use holdfast_decision::{
     Configuration, OWNER_FREEZE, RULES_LATEST, State, Status, decide, fold, next_deadline,
 };
-use holdfast_values::{CaseId, Network, Timestamp, UsdCents, WithdrawalId, time};
+use holdfast_values::{CaseId, Network, OperatorPublicKey, Timestamp, UsdCents, WithdrawalId, time};
 
 use crate::moves::LOST_UNITS;
 use crate::random::Random;
@@ -474,6 +474,7 @@ impl Play {
                 match self.random.below(8) {
                     0 => next.assets.reverse(),
                     1 => next.parameters.loosening_signatures = 1,
+                    2 => next.operate = None,
                     _ => {}
                 }
                 Act::Configure(Box::new(next))
@@ -505,7 +506,11 @@ impl Play {
         match self.random.below(20) {
             0 => signing.signers = vec![operator(self.random.pick(&signers))],
             1 => signing.signers = vec![operator("alice"), operator("alice")],
-            2 => signing.signers[1].public_key = [9; 32],
+            2 => {
+                let key = signing.signers[1].public_key;
+                let others = [OperatorPublicKey::Ed25519([9; 32]), OperatorPublicKey::Passkey(*key.bytes())];
+                signing.signers[1].public_key = self.random.pick(&others);
+            }
             3 => signing.signers = vec![operator("dave"), operator("erin"), operator("alice")],
             4 => signing.exchange = "other.example",
             5 => signing.from = now.floor_second().plus(time::MINUTE),

@@ -8,7 +8,7 @@ use holdfast_decision::event::{AccountIndex, AssetIndex, Change, Event, WalletIn
 use holdfast_decision::protection::CredentialUse;
 use holdfast_decision::state::Buckets;
 use holdfast_decision::{Class, Severity, State, Status, Withdrawal, decide, evolve, fold};
-use holdfast_values::{Amount, CaseId, Network, Timestamp, WithdrawalId, time};
+use holdfast_values::{Amount, CaseId, Network, OperatorPublicKey, Timestamp, WithdrawalId, time};
 
 use crate::play::{Play, Record, Run, is_refused, random_run};
 use crate::random::{Announce, seeds};
@@ -502,7 +502,9 @@ fn an_act_needs_enough_different_operators_with_keys_of_their_own_past_their_age
     let at = run.now;
     let text = |signers: &[&str]| Signing::new(at, 500, signers);
     let mut wrong_key = text(&["alice", "bob"]);
-    wrong_key.signers[1].public_key = [9; 32];
+    wrong_key.signers[1].public_key = OperatorPublicKey::Ed25519([9; 32]);
+    let mut wrong_kind = text(&["alice", "bob"]);
+    wrong_kind.signers[1].public_key = OperatorPublicKey::Passkey(*wrong_kind.signers[1].public_key.bytes());
     let mut foreign = text(&["alice", "bob"]);
     foreign.exchange = "other.example";
     let mut early = text(&["alice", "bob"]);
@@ -518,6 +520,7 @@ fn an_act_needs_enough_different_operators_with_keys_of_their_own_past_their_age
         (text(&["alice", "mallory"]), "signatures_insufficient"),
         (text(&["alice", "dave"]), "signatures_insufficient"),
         (wrong_key, "signatures_insufficient"),
+        (wrong_kind, "signatures_insufficient"),
         (foreign, "text_exchange"),
         (early, "text_not_now"),
         (late, "text_not_now"),
@@ -698,4 +701,43 @@ fn prices_that_age_or_jump_are_noticed_and_the_high_counts() {
     run.say(prices(&[("BTC", 61_000_000_000)]));
     let moved = ask(&mut run, 4, 0, 1_000);
     assert!(reasons(&run, moved).contains(&"price_moved".to_owned()));
+}
+
+#[test]
+fn a_passkey_is_enrolled_and_kept_only_with_a_party_to_use_it_at() {
+    let mut next = configuration();
+    next.operate = None;
+    // A founder's, at the beginning.
+    let mut run = Run::empty();
+    assert_refused(&mut run, initialise(next.clone(), permit_all()), "party_not_configured");
+
+    // carol has a passkey: its party stays.
+    let mut run = plain(1);
+    let signed = |run: &Run, number, act: Act| Signing::new(run.now, number, &["alice", "bob"]).sign(act);
+    let mut elsewhere = configuration();
+    let party = elsewhere.operate.as_mut().unwrap();
+    (party.rp_id, party.origins) = ("ops.harbor.example".into(), vec!["https://ops.harbor.example".into()]);
+    for (number, configuration) in [(600, &next), (601, &elsewhere)] {
+        let act = signed(&run, number, Act::Configure(Box::new(configuration.clone())));
+        assert_refused(&mut run, act, "configuration_invalid");
+    }
+    let mut pages = configuration();
+    pages.operate.as_mut().unwrap().origins.push("https://operate.harbor.example:8443".into());
+    let act = signed(&run, 602, Act::Configure(Box::new(pages)));
+    assert!(!is_refused(&run.say(act)), "its pages may change");
+
+    // Nobody has one: the party may go, and then none is enrolled.
+    let revoked = signed(&run, 603, Act::RevokeOperator(name("carol")));
+    assert!(!is_refused(&run.say(revoked)));
+    let gone = signed(&run, 604, Act::Configure(Box::new(next)));
+    assert!(!is_refused(&run.say(gone)));
+    let again = signed(&run, 605, Act::EnrolOperator(operator("carol")));
+    assert_refused(&mut run, again, "party_not_configured");
+    let plain_key = signed(&run, 606, Act::EnrolOperator(operator("erin")));
+    assert!(!is_refused(&run.say(plain_key)));
+    // The same 32 bytes as a key of the other kind are another key, and nobody's signature.
+    let mut other = Signing::new(run.now, 607, &["alice", "bob"]);
+    other.signers[0].public_key = OperatorPublicKey::Passkey(*other.signers[0].public_key.bytes());
+    let act = other.sign(Act::RevokeOperator(name("erin")));
+    assert!(!is_refused(&run.say(act)), "bob alone is enough to revoke");
 }

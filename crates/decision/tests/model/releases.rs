@@ -6,7 +6,7 @@ use holdfast_decision::event::{Dropped, Event, Standing, WalletIndex};
 use holdfast_decision::reason::Drop;
 use holdfast_decision::{Class, Configuration, Status};
 use holdfast_values::texts::{Purpose, TransferText};
-use holdfast_values::{WithdrawalId, time};
+use holdfast_values::{OperatorPublicKey, WithdrawalId, time};
 
 use crate::coins::{
     approval, external, keys, observe, output, payment, propose, sealed, seen, text, transfer, units,
@@ -374,7 +374,10 @@ fn a_transfer_does_what_its_text_says_and_pays_strangers_only_under_two_signatur
         ),
         (
             "a key that is not the operator's",
-            |_, made| made.transfer.as_mut().unwrap().signatures[1].operator.public_key = [9; 32],
+            |_, made| {
+                made.transfer.as_mut().unwrap().signatures[1].operator.public_key =
+                    OperatorPublicKey::Ed25519([9; 32])
+            },
             "signatures_insufficient",
         ),
         (

@@ -20,7 +20,7 @@ use holdfast_policy::outcome::{Degree, Factor};
 use holdfast_policy::program::{Effect, Policy, PolicyMeta, Program};
 use holdfast_values::{
     AccountId, Amount, AssetNetwork, AssetSpec, AssetSymbol, Destination, Fingerprint, Name, Network,
-    Timestamp, UsdCents, WithdrawalId, time,
+    OperatorProof, OperatorPublicKey, PasskeyAssertion, Timestamp, UsdCents, WithdrawalId, time,
 };
 
 pub(crate) const EXCHANGE: &str = "harbor.example";
@@ -154,6 +154,16 @@ pub(crate) fn configuration() -> Configuration {
                 .collect(),
         ),
         parties: Some(Box::new(parties())),
+        operate: Some(Box::new(operate())),
+    }
+}
+
+/// Where operators' passkeys sign.
+pub(crate) fn operate() -> Party {
+    Party {
+        rp_id: "operate.harbor.example".to_owned(),
+        origins: vec!["https://operate.harbor.example".to_owned()],
+        app_id: None,
     }
 }
 
@@ -309,8 +319,28 @@ pub(crate) fn permit_all() -> PolicySource {
     PolicySource { hash: program.hash(), files: Vec::new(), program: program.to_bytes() }
 }
 
+/// Somebody with a key: some have passkeys.
 pub(crate) fn operator(text: &str) -> OperatorKey {
-    OperatorKey { name: name(text), public_key: *blake3::hash(text.as_bytes()).as_bytes() }
+    let key = *blake3::hash(text.as_bytes()).as_bytes();
+    let public_key = match text {
+        "carol" | "dave" => OperatorPublicKey::Passkey(key),
+        _ => OperatorPublicKey::Ed25519(key),
+    };
+    OperatorKey { name: name(text), public_key }
+}
+
+/// His signature. The core takes the edge's word for it.
+pub(crate) fn signature(operator: &OperatorKey) -> OperatorSignature {
+    let signature = match operator.public_key {
+        OperatorPublicKey::Ed25519(_) => OperatorProof::Ed25519([1; 64]),
+        OperatorPublicKey::Passkey(_) => OperatorProof::Passkey(Box::new(PasskeyAssertion {
+            public_key: vec![2; 77],
+            client_data_json: b"{}".to_vec(),
+            authenticator_data: vec![3; 37],
+            signature: vec![4; 70],
+        })),
+    };
+    OperatorSignature { operator: operator.clone(), signature }
 }
 
 pub(crate) fn initialise(configuration: Configuration, policy: PolicySource) -> Command {
@@ -378,11 +408,7 @@ impl Signing {
     }
 
     pub(crate) fn sign_text(&self, act: Act, text: String) -> Command {
-        let signatures = self
-            .signers
-            .iter()
-            .map(|operator| OperatorSignature { operator: operator.clone(), signature: [1; 64] })
-            .collect();
+        let signatures = self.signers.iter().map(signature).collect();
         Command::OperatorAct(Box::new(OperatorAct { text, signatures, act }))
     }
 }

@@ -19,8 +19,8 @@ use holdfast_decision::configuration::{
 use holdfast_decision::event::{Event, Events};
 use holdfast_decision::{RULES_LATEST, State, decide, fold, next_deadline};
 use holdfast_values::{
-    AccountId, Amount, AssetNetwork, AssetSpec, Destination, Fingerprint, Name, Network, Timestamp, UsdCents,
-    WithdrawalId, time,
+    AccountId, Amount, AssetNetwork, AssetSpec, Destination, Fingerprint, Name, Network, OperatorProof,
+    OperatorPublicKey, Timestamp, UsdCents, WithdrawalId, time,
 };
 
 /// 12:00 on some day.
@@ -95,6 +95,7 @@ pub(crate) fn configuration() -> Configuration {
         parameters: Parameters::default(),
         signers: None,
         parties: Some(Box::new(parties())),
+        operate: None,
     }
 }
 
@@ -116,7 +117,10 @@ pub(crate) fn operators() -> Vec<OperatorKey> {
 }
 
 pub(crate) fn operator(text: &str) -> OperatorKey {
-    OperatorKey { name: name(text), public_key: *blake3::hash(text.as_bytes()).as_bytes() }
+    OperatorKey {
+        name: name(text),
+        public_key: OperatorPublicKey::Ed25519(*blake3::hash(text.as_bytes()).as_bytes()),
+    }
 }
 
 pub(crate) fn pack(directory: &str) -> PolicySource {
@@ -166,7 +170,10 @@ pub(crate) fn act_text(act: &Act, from: Timestamp, nonce: u64) -> String {
 pub(crate) fn signed(act: Act, text: String, signers: &[&str]) -> Command {
     let signatures = signers
         .iter()
-        .map(|signer| OperatorSignature { operator: operator(signer), signature: [1; 64] })
+        .map(|signer| OperatorSignature {
+            operator: operator(signer),
+            signature: OperatorProof::Ed25519([1; 64]),
+        })
         .collect();
     Command::OperatorAct(Box::new(OperatorAct { text, signatures, act }))
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use holdfast_authn::{parse_operator_key, print_operator_key};
+use holdfast_authn::{parse_operator_public_key, print_operator_key, print_operator_public_key};
 use holdfast_decision::command::{Command, Initialise, OperatorKey, PolicySource, TokenScopes, TokenSpec};
 use holdfast_decision::event::Event;
 use holdfast_decision::{State, decide};
@@ -61,12 +61,18 @@ pub fn run(args: InitArgs) -> ExitCode {
 fn operators(args: &[String]) -> Result<Vec<OperatorKey>, Failure> {
     let invalid = |message: String| Failure::new("operator_invalid", message);
     let operator = |text: &String| {
-        let (name, path) = text.split_once('=').ok_or(invalid(format!("{text}: write NAME=FILE")))?;
-        let bytes = data::read_limited(path.as_ref(), 256).map_err(|error| Failure::new("file", error))?;
-        let key = String::from_utf8(bytes).map_err(|_| invalid(format!("{path} is not text")))?;
+        let write = "write NAME=FILE, or NAME=passkey:HEX";
+        let (name, path) = text.split_once('=').ok_or(invalid(format!("{text}: {write}")))?;
+        let key = if path.starts_with("passkey:") {
+            path.to_owned()
+        } else {
+            let bytes =
+                data::read_limited(path.as_ref(), 256).map_err(|error| Failure::new("file", error))?;
+            String::from_utf8(bytes).map_err(|_| invalid(format!("{path} is not text")))?
+        };
         Ok(OperatorKey {
             name: name.parse().map_err(|error| invalid(format!("{name}: {error}")))?,
-            public_key: parse_operator_key(key.trim())
+            public_key: parse_operator_public_key(key.trim())
                 .map_err(|error| invalid(format!("{path}: {error}")))?,
         })
     };
@@ -123,7 +129,7 @@ fn init(args: InitArgs) -> Result<String, Failure> {
         .iter()
         .map(|operator| {
             json!({ "name": operator.name.to_string(),
-                    "public_key": print_operator_key(&operator.public_key) })
+                    "public_key": print_operator_public_key(&operator.public_key) })
         })
         .collect();
     if args.json {
@@ -144,7 +150,7 @@ fn init(args: InitArgs) -> Result<String, Failure> {
         hex(&pack.hash)
     );
     for operator in &operators {
-        let key = print_operator_key(&operator.public_key);
+        let key = print_operator_public_key(&operator.public_key);
         out.push_str(&format!("  operator              {} {key}\n", operator.name));
     }
     out.push_str(&format!(

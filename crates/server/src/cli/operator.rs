@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use holdfast_authn::encoding::to_base64url;
-use holdfast_authn::print_operator_key;
+use holdfast_authn::operator::{
+    OperatorError, PROOF_TEXT_BYTES_MAX, parse_operator_proof, parse_operator_signature, print_operator_key,
+};
 use holdfast_decision::acts::{ACTS, Act, ActLines};
 use holdfast_values::texts::{Nonce, OperatorText, Seconds, Window};
-use holdfast_values::{SignedText, Timestamp, WithdrawalText};
+use holdfast_values::{OperatorProof, SignedText, Timestamp, WithdrawalText};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -111,8 +113,8 @@ struct SignArgs {
 struct SendArgs {
     /// The text.
     text: PathBuf,
-    /// Who signed it: NAME=SIGNATURE, once for each.
-    #[arg(long = "signature", value_name = "NAME=SIGNATURE", required = true)]
+    /// Who signed it, once for each: NAME=SIGNATURE as `sign` prints it, or NAME=FILE with what the operators' page gave.
+    #[arg(long = "signature", value_name = "NAME=SIGNATURE|FILE", required = true)]
     signatures: Vec<String>,
     /// The document that belongs to it.
     #[arg(long)]
@@ -341,8 +343,18 @@ fn send(args: &SendArgs) -> Result<String, Failure> {
     for signature in &args.signatures {
         let (name, signature) = signature
             .split_once('=')
-            .ok_or(Failure::new("signature_invalid", "write --signature NAME=SIGNATURE"))?;
-        signatures.push(json!({ "operator": name, "signature": signature }));
+            .ok_or(Failure::new("signature_invalid", "write --signature NAME=SIGNATURE or NAME=FILE"))?;
+        signatures.push(match proof(signature)? {
+            OperatorProof::Ed25519(signature) => {
+                json!({ "operator": name, "signature": to_base64url(&signature) })
+            }
+            OperatorProof::Passkey(by) => json!({ "operator": name, "passkey": {
+                "public_key": to_base64url(&by.public_key),
+                "client_data_json": to_base64url(&by.client_data_json),
+                "authenticator_data": to_base64url(&by.authenticator_data),
+                "signature": to_base64url(&by.signature),
+            } }),
+        });
     }
     if let Value::Object(fields) = &mut body {
         fields.insert("signatures".into(), Value::Array(signatures));
@@ -358,6 +370,24 @@ fn send(args: &SendArgs) -> Result<String, Failure> {
         let _unseen = writeln!(std::io::stderr(), "{said}");
     }
     Ok(pretty(&answer))
+}
+
+/// An operator's signature as the command line names it: an Ed25519 signature itself, or the file that holds one of
+/// either kind.
+pub(super) fn proof(given: &str) -> Result<OperatorProof, Failure> {
+    let refused = |error: OperatorError| Failure::new(error.code(), error);
+    if let Ok(signature) = parse_operator_signature(given) {
+        return Ok(OperatorProof::Ed25519(signature));
+    }
+    let limit = u64::try_from(PROOF_TEXT_BYTES_MAX).unwrap_or(u64::MAX);
+    let bytes = data::read_limited(given.as_ref(), limit).map_err(|error| {
+        Failure::new(
+            "signature_invalid",
+            format!("{given}: neither an Ed25519 signature nor a file: {error}"),
+        )
+    })?;
+    let text = core::str::from_utf8(&bytes).map_err(|_| refused(OperatorError::PasskeyFormat))?;
+    parse_operator_proof(text).map_err(refused)
 }
 
 /// Whether an act is in effect, or else when, and how to stop it: for people.

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use holdfast_authn::operator::parse_operator_signature;
-use holdfast_values::Name;
+use holdfast_values::{Name, OperatorProof};
 use serde_json::{Value, json};
 
+use super::operator::proof;
 use super::progress::Bar;
 use super::{Failure, finish, pretty};
 use crate::data::{self, DataDir};
@@ -35,8 +35,8 @@ pub struct RecoverArgs {
     /// The text that the operators signed.
     #[arg(long, requires = "signatures")]
     text: Option<PathBuf>,
-    /// Who signed it: NAME=SIGNATURE, once for each.
-    #[arg(long = "signature", value_name = "NAME=SIGNATURE")]
+    /// Who signed it, once for each: NAME=SIGNATURE, or NAME=FILE with what the operators' page gave.
+    #[arg(long = "signature", value_name = "NAME=SIGNATURE|FILE")]
     signatures: Vec<String>,
     /// Leave out what this wallet paid: the restored configuration does not have it yet. Book those payments by hand.
     #[arg(long, value_name = "NAME")]
@@ -86,13 +86,12 @@ fn recover(args: &RecoverArgs) -> Result<String, Failure> {
     Ok(if args.json { begun_json(&begun) } else { begun_text(args, &begun) })
 }
 
-fn signature(text: &str) -> Result<(Name, [u8; 64]), Failure> {
+fn signature(text: &str) -> Result<(Name, OperatorProof), Failure> {
     let (name, signature) = text
         .split_once('=')
-        .ok_or_else(|| Failure::new("signature_invalid", "write --signature NAME=SIGNATURE"))?;
+        .ok_or_else(|| Failure::new("signature_invalid", "write --signature NAME=SIGNATURE or NAME=FILE"))?;
     let name = name.parse().map_err(|error| Failure::new("signature_invalid", format!("{name}: {error}")))?;
-    let signature = parse_operator_signature(signature).map_err(|error| Failure::new(error.code(), error))?;
-    Ok((name, signature))
+    Ok((name, proof(signature)?))
 }
 
 fn plan_json(recovery: &Recovery) -> String {

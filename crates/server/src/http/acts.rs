@@ -2,6 +2,8 @@
 //! they suffice is the core's to judge.
 
 use axum::extract::State;
+use holdfast_authn::encoding;
+use holdfast_authn::operator::{OperatorError, Operators, parse_operator_signature, verify_operator};
 use holdfast_decision::acts::{
     Act, Digest, PolicyProposal, PolicyTightening, REASON_BYTES_MAX, REPORT_BYTES_MAX, parse_from,
 };
@@ -11,7 +13,7 @@ use holdfast_decision::command::{
 };
 use holdfast_decision::reason::Refusal;
 use holdfast_values::texts::OperatorText;
-use holdfast_values::{Amount, Name, TextDigest, Timestamp, UsdCents};
+use holdfast_values::{Amount, Name, OperatorProof, PasskeyAssertion, TextDigest, Timestamp, UsdCents};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -52,8 +54,42 @@ pub(super) struct ActBody {
 pub(super) struct SignatureBody {
     /// The operator's name.
     operator: String,
-    /// Ed25519, base64url without padding.
+    /// Ed25519, base64url without padding; of an operator with an Ed25519 key.
+    #[serde(default)]
+    signature: Option<String>,
+    /// The assertion; of an operator with a passkey.
+    #[serde(default)]
+    passkey: Option<PasskeyBody>,
+}
+
+/// A passkey's assertion, whose challenge is the SHA-256 of the text. Each part in base64url without padding.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PasskeyBody {
+    /// The passkey's public key, a COSE_Key. Its SHA-256 is what is enrolled.
+    public_key: String,
+    /// `response.clientDataJSON`.
+    client_data_json: String,
+    /// `response.authenticatorData`.
+    authenticator_data: String,
+    /// `response.signature`.
     signature: String,
+}
+
+impl SignatureBody {
+    fn proof(&self) -> Result<OperatorProof, OperatorError> {
+        let part = |text: &str| encoding::base64url(text.as_bytes()).ok_or(OperatorError::PasskeyFormat);
+        match (&self.signature, &self.passkey) {
+            (Some(signature), None) => parse_operator_signature(signature).map(OperatorProof::Ed25519),
+            (None, Some(by)) => Ok(OperatorProof::Passkey(Box::new(PasskeyAssertion {
+                public_key: part(&by.public_key)?,
+                client_data_json: part(&by.client_data_json)?,
+                authenticator_data: part(&by.authenticator_data)?,
+                signature: part(&by.signature)?,
+            }))),
+            _ => Err(OperatorError::SignatureFormat),
+        }
+    }
 }
 
 fn act(text: &OperatorText, payload: Option<&str>) -> Result<Act, Problem> {
@@ -188,7 +224,7 @@ pub(super) async fn operator_act(
 
 /// The signatures, each by a different enrolled operator over this digest.
 pub(super) fn verify(
-    operators: &std::collections::BTreeMap<Name, [u8; 32]>,
+    operators: &Operators,
     digest: &TextDigest,
     given: &[SignatureBody],
 ) -> Result<Vec<OperatorSignature>, Problem> {
@@ -200,19 +236,19 @@ pub(super) fn verify(
         let field = || format!("signatures.{}", signature.operator);
         let name: Name = body::id("signatures.operator", &signature.operator)?;
         let public_key = *operators
+            .keys
             .get(&name)
             .ok_or_else(|| Problem::refused(Refusal::OperatorUnknown, "").field(field()))?;
-        let bytes = holdfast_authn::operator::parse_operator_signature(&signature.signature)
-            .map_err(|error| Problem::new(error.code()).field(field()).detail(error))?;
-        holdfast_authn::verify_operator(&public_key, &digest.0, &bytes)
-            .map_err(|error| Problem::new(error.code()).field(field()).detail(error))?;
+        let refused = |error: OperatorError| Problem::new(error.code()).field(field()).detail(error);
+        let proof = signature.proof().map_err(refused)?;
+        verify_operator(&public_key, operators.party.as_ref(), &digest.0, &proof).map_err(refused)?;
         if signatures
             .iter()
             .any(|other| other.operator.name == name || other.operator.public_key == public_key)
         {
             return Err(Problem::new("operator_signature_repeated").field(field()));
         }
-        signatures.push(OperatorSignature { operator: OperatorKey { name, public_key }, signature: bytes });
+        signatures.push(OperatorSignature { operator: OperatorKey { name, public_key }, signature: proof });
     }
     Ok(signatures)
 }

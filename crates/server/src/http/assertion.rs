@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
+use crate::exchange::relying_party;
 use crate::problem::Problem;
 use crate::vault::{Vault, VaultError};
 
@@ -120,15 +121,6 @@ pub(super) fn answered(client_data_json: &[u8], waiting: &[[u8; 32]]) -> Option<
 /// SHA-256.
 pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
-}
-
-/// The party that the verifier goes by.
-pub(super) fn relying_party(party: &Party) -> RelyingParty {
-    RelyingParty {
-        rp_id: party.rp_id.as_str().into(),
-        origins: party.origins.iter().map(|origin| origin.as_str().into()).collect(),
-        app_id: party.app_id.as_deref().map(Into::into),
-    }
 }
 
 /// The party at which a credential of this use is registered and used.

@@ -129,7 +129,7 @@ pub(super) struct OperatorsReply {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 struct OperatorReply {
     name: String,
-    /// Ed25519, base64url.
+    /// Ed25519 in base64url, or `passkey:` and the SHA-256 of the passkey's public key in hexadecimal.
     public_key: String,
     enrolled_at: String,
     /// From then on the signature counts.
@@ -147,7 +147,7 @@ pub(super) async fn operators(State(app): State<Shared>) -> Result<At<OperatorsR
             let parameters = desk.state().configuration().parameters;
             let operators = desk.state().operators().map(|(name, operator)| OperatorReply {
                 name: name.to_string(),
-                public_key: holdfast_authn::print_operator_key(&operator.public_key),
+                public_key: holdfast_authn::print_operator_public_key(&operator.public_key),
                 enrolled_at: operator.enrolled_at.to_string(),
                 counts_from: if operator.is_founder {
                     operator.enrolled_at.to_string()

@@ -18,14 +18,14 @@ use utoipa::ToSchema;
 
 use crate::challenges::{CHALLENGE_LIFETIME, Purpose};
 use crate::data;
+use crate::exchange::relying_party;
 use crate::problem::Problem;
 use crate::record::hex;
 use crate::record::protection::{basis_name, use_name};
 
 use super::Shared;
 use super::assertion::{
-    self, AllowedReply, ApprovalBody, AssertionBody, Shown, StoredCredential, base64url, party_of,
-    relying_party, sha256,
+    self, AllowedReply, ApprovalBody, AssertionBody, Shown, StoredCredential, base64url, party_of, sha256,
 };
 use super::body::{self, Json};
 use super::changes::{self, ChangeReply, Lines, Proof};

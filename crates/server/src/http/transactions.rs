@@ -386,7 +386,7 @@ fn draft(
 pub(super) fn signed_act(approval: &Approval) -> SignedAct {
     let signatures = approval.signatures.iter().map(|signature| Signature {
         operator: signature.operator.name.clone(),
-        signature: signature.signature,
+        signature: signature.signature.clone(),
     });
     SignedAct { text: approval.text.clone(), signatures: signatures.collect() }
 }

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, mpsc};
 use std::thread::JoinHandle;
 
+use holdfast_authn::Operators;
 use holdfast_decision::State;
 use holdfast_decision::command::TokenSpec;
 use holdfast_transactions::Wallet;
@@ -92,7 +93,7 @@ pub struct Published {
     /// Clients by the hash of their token.
     pub tokens: HashMap<[u8; 32], TokenSpec>,
     /// Operators' public keys.
-    pub operators: BTreeMap<Name, [u8; 32]>,
+    pub operators: Operators,
     /// Signers' receipt keys.
     pub receipt_keys: BTreeMap<Name, [u8; 32]>,
     /// The wallets that transactions are read against.
@@ -107,10 +108,10 @@ impl Published {
     fn of(state: &State) -> Self {
         Self {
             tokens: state.tokens().map(|token| (token.token_hash, token.clone())).collect(),
-            operators: state
-                .operators()
-                .map(|(name, operator)| (name.clone(), operator.public_key))
-                .collect(),
+            operators: Operators {
+                keys: state.operators().map(|(name, operator)| (name.clone(), operator.public_key)).collect(),
+                party: state.configuration().operate.as_deref().map(exchange::relying_party),
+            },
             receipt_keys: state
                 .configuration()
                 .signers

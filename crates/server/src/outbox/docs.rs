@@ -20,7 +20,8 @@ use holdfast_decision::protection::{
 use holdfast_decision::reason::{Reason, Refusal};
 use holdfast_policy::Factor;
 use holdfast_values::{
-    Amount, ConflictKey, Fingerprint, Name, Network, ReleaseId, Timestamp, UsdCents, WithdrawalId, time,
+    Amount, ConflictKey, Fingerprint, Name, Network, OperatorProof, OperatorPublicKey, ReleaseId, Timestamp,
+    UsdCents, WithdrawalId, time,
 };
 
 use super::MESSAGES;
@@ -304,7 +305,13 @@ fn samples() -> Vec<Decoded> {
         (Command::Tick, Event::PolicyActivated(Box::new(policy.clone()))),
         (Command::Tick, Event::Configured(Box::default())),
         (Command::Tick, Event::RulesActivated(2)),
-        (Command::Tick, Event::OperatorEnrolled(OperatorKey { name: dora.clone(), public_key: [0; 32] })),
+        (
+            Command::Tick,
+            Event::OperatorEnrolled(OperatorKey {
+                name: dora.clone(),
+                public_key: OperatorPublicKey::Ed25519([0; 32]),
+            }),
+        ),
         (Command::Tick, Event::OperatorRevoked(dora)),
         (Command::Tick, Event::TokenIssued(token)),
         (Command::RevokeToken { client: shop.clone(), by: desk }, Event::TokenRevoked(shop)),
@@ -350,8 +357,8 @@ fn governed(policy: &PolicySource) -> Vec<(Command, Event)> {
     };
     let signed = |act: &Act, names: &[&Name]| {
         let signature = |name: &&Name| OperatorSignature {
-            operator: OperatorKey { name: (*name).clone(), public_key: [0; 32] },
-            signature: [0; 64],
+            operator: OperatorKey { name: (*name).clone(), public_key: OperatorPublicKey::Ed25519([0; 32]) },
+            signature: OperatorProof::Ed25519([0; 64]),
         };
         let signatures: Vec<_> = names.iter().map(signature).collect();
         let command = OperatorAct { text: String::new(), signatures, act: act.clone() };

@@ -11,7 +11,7 @@ use holdfast_decision::configuration::{Configuration, SignerConfiguration, Walle
 use holdfast_decision::event::{
     Alarm, Approval, Dropped, RecoveredTransaction, SpendRecovered, TransactionReleased, TransferReleased,
 };
-use holdfast_values::{Amount, ConflictKey, Network, WithdrawalId};
+use holdfast_values::{Amount, ConflictKey, Network, OperatorProof, WithdrawalId};
 use serde_json::Value;
 
 use super::json::{self, Object, hex};
@@ -70,11 +70,23 @@ pub(super) fn signatures(signatures: &[OperatorSignature]) -> Vec<Value> {
         .map(|signature| {
             Object::new()
                 .put("operator", signature.operator.name.as_str())
-                .put("public_key", hex(&signature.operator.public_key))
-                .put("signature", hex(&signature.signature))
+                .put("public_key", signature.operator.public_key.to_string())
+                .put("signature", proof(&signature.signature))
                 .into()
         })
         .collect()
+}
+
+fn proof(proof: &OperatorProof) -> Value {
+    match proof {
+        OperatorProof::Ed25519(signature) => hex(signature).into(),
+        OperatorProof::Passkey(by) => Object::new()
+            .put("public_key", hex(&by.public_key))
+            .put("client_data_json", hex(&by.client_data_json))
+            .put("authenticator_data", hex(&by.authenticator_data))
+            .put("signature", hex(&by.signature))
+            .into(),
+    }
 }
 
 pub(super) fn approval(approval: &Approval) -> Value {

@@ -160,7 +160,10 @@ fn api_evidence(api: &ApiEvidence) -> Value {
 }
 
 pub(super) fn operator_key(operator: &OperatorKey) -> Value {
-    Object::new().put("name", operator.name.as_str()).put("public_key", hex(&operator.public_key)).into()
+    Object::new()
+        .put("name", operator.name.as_str())
+        .put("public_key", operator.public_key.to_string())
+        .into()
 }
 
 pub(super) fn token(token: &TokenSpec) -> Value {
@@ -266,16 +269,18 @@ pub(super) fn configuration(configuration: &Configuration) -> Value {
         .put("parameters", parameters(configuration))
         .maybe("signers", chain::signers(configuration))
         .maybe("parties", configuration.parties.as_deref().map(parties))
+        .maybe("operate", configuration.operate.as_deref().map(|operate| Value::from(party(operate))))
         .into()
 }
 
+fn party(party: &Party) -> Object {
+    Object::new()
+        .put("rp_id", party.rp_id.as_str())
+        .put("origins", party.origins.clone())
+        .put("app_id", party.app_id.as_deref())
+}
+
 fn parties(parties: &Parties) -> Value {
-    let party = |party: &Party| {
-        Object::new()
-            .put("rp_id", party.rp_id.as_str())
-            .put("origins", party.origins.clone())
-            .put("app_id", party.app_id.as_deref())
-    };
     Object::new()
         .put("approve", party(&parties.approve))
         .put("login", parties.login.as_ref().map(|login| Value::from(party(login))))

@@ -9,13 +9,14 @@ use holdfast_decision::command::{Command, OperatorAct, OperatorKey, OperatorSign
 use holdfast_decision::event::{Event, Status};
 use holdfast_decision::{State, decide, fold};
 use holdfast_journal::{Draft, Head, Journal as _, LocalJournal, LocalReader};
-use holdfast_values::{Name, OperatorText, Timestamp};
+use holdfast_values::{Name, OperatorProof, OperatorText, Timestamp};
 
 use super::marker::Marker;
 use super::scan::{Known, Wanted, scan};
 use super::statement::{Merge, Statement};
 use super::{RecoveryError, manifest};
 use crate::data::DataDir;
+use crate::exchange::relying_party;
 use crate::fingerprint::Fingerprinter;
 use crate::record::hex;
 use crate::{clock, intake};
@@ -40,7 +41,7 @@ pub struct Signed {
     /// The `holdfast-operator/v1` text, to the letter.
     pub text: Vec<u8>,
     /// Who signed it.
-    pub signatures: Vec<(Name, [u8; 64])>,
+    pub signatures: Vec<(Name, OperatorProof)>,
 }
 
 /// What was taken in.
@@ -352,9 +353,10 @@ fn next_epoch(
 fn verify(
     state: &State,
     text: &OperatorText,
-    given: &[(Name, [u8; 64])],
+    given: &[(Name, OperatorProof)],
 ) -> Result<Vec<OperatorSignature>, RecoveryError> {
     let digest = text.digest();
+    let party = state.configuration().operate.as_deref().map(relying_party);
     let mut names = BTreeSet::new();
     let mut signatures = Vec::with_capacity(given.len());
     for (name, signature) in given {
@@ -364,13 +366,13 @@ fn verify(
             refused("operator_unknown", "no operator of this name in the restored journal".to_owned())
         })?;
         let public_key = operator.public_key;
-        verify_operator(&public_key, &digest.0, signature)
+        verify_operator(&public_key, party.as_ref(), &digest.0, signature)
             .map_err(|error| refused(error.code(), error.to_string()))?;
         if !names.insert(name) {
             return Err(refused("operator_signature_repeated", "has signed twice".to_owned()));
         }
         let operator = OperatorKey { name: name.clone(), public_key };
-        signatures.push(OperatorSignature { operator, signature: *signature });
+        signatures.push(OperatorSignature { operator, signature: signature.clone() });
     }
     Ok(signatures)
 }

@@ -7,9 +7,11 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::thread;
 
-use holdfast_authn::operator::{parse_operator_signature, print_operator_key};
+use holdfast_authn::operator::{
+    OperatorError, PROOF_TEXT_BYTES_MAX, parse_operator_proof, parse_operator_signature, print_operator_key,
+};
 use holdfast_authn::release::{OperatorSignature, SignedAct};
-use holdfast_values::{WithdrawalId, texts};
+use holdfast_values::{OperatorProof, WithdrawalId, texts};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -79,7 +81,7 @@ pub(super) const HALT: Command = Command {
     takes: Takes { positional: &["TEXT"], valued: &["pins", "store", "socket"], repeated: &["signature"] },
     help: help!(
         "Sign nothing any more, until operators resume. Works without Holdfast, and needs no signature here.",
-        "halt [TEXT --signature NAME=SIGNATURE] (--socket PATH | --pins FILE --store FILE) [--json]",
+        "halt [TEXT --signature NAME=SIGNATURE|FILE] (--socket PATH | --pins FILE --store FILE) [--json]",
         "
   TEXT           a file with a signed halt text, to use one operator's halt from elsewhere
 "
@@ -92,7 +94,7 @@ pub(super) const RESUME: Command = Command {
     takes: Takes { positional: &["TEXT"], valued: &["pins", "store", "socket"], repeated: &["signature"] },
     help: help!(
         "Sign again: a resume_signer text with the pinned threshold of operators' signatures.",
-        "resume TEXT --signature NAME=SIGNATURE ... (--socket PATH | --pins FILE --store FILE) [--json]",
+        "resume TEXT --signature NAME=SIGNATURE|FILE ... (--socket PATH | --pins FILE --store FILE) [--json]",
         "
   TEXT           the file with the holdfast-operator/v1 text: act resume_signer, target signer:NAME, detail -
   --signature    an operator's name and Ed25519 signature in base64url, once for each
@@ -106,7 +108,7 @@ pub(super) const ACT: Command = Command {
     takes: Takes { positional: &["TEXT"], valued: &["pins", "store", "socket"], repeated: &["signature"] },
     help: help!(
         "Do what operators signed: halt, resume_signer, begin_epoch or adopt_store.",
-        "act TEXT --signature NAME=SIGNATURE ... (--socket PATH | --pins FILE --store FILE) [--json]",
+        "act TEXT --signature NAME=SIGNATURE|FILE ... (--socket PATH | --pins FILE --store FILE) [--json]",
         "
   TEXT           the file with the holdfast-operator/v1 text
   --signature    an operator's name and Ed25519 signature in base64url, once for each
@@ -198,17 +200,30 @@ fn signed(takes: &Takes, given: &Given) -> Result<SignedAct, Failure> {
     let text = text.ok_or_else(|| Usage(format!("{}: not a signed text", path.display())))?;
     let mut signatures = Vec::new();
     for given in given.repeated("signature") {
+        let wrong = |error: &dyn std::fmt::Display| Usage(format!("--signature: {error}"));
         let (operator, signature) =
-            given.split_once('=').ok_or_else(|| Usage("--signature: write NAME=SIGNATURE".to_owned()))?;
-        let operator = operator.parse().map_err(|error| Usage(format!("--signature: {error}")))?;
-        let signature =
-            parse_operator_signature(signature).map_err(|error| Usage(format!("--signature: {error}")))?;
+            given.split_once('=').ok_or_else(|| wrong(&"write NAME=SIGNATURE or NAME=FILE"))?;
+        let operator = operator.parse().map_err(|error| wrong(&error))?;
+        let signature = proof(signature).map_err(|error| wrong(&error))?;
         signatures.push(OperatorSignature { operator, signature });
     }
     if signatures.is_empty() {
         return Err(Usage("--signature is missing".to_owned()).into());
     }
     Ok(SignedAct { text, signatures })
+}
+
+/// An Ed25519 signature itself, or the file that holds a signature of either kind.
+fn proof(given: &str) -> Result<OperatorProof, OperatorError> {
+    match (parse_operator_signature(given), verify::read(Path::new(given))) {
+        (Ok(signature), _) => Ok(OperatorProof::Ed25519(signature)),
+        // Neither a signature nor a file.
+        (Err(error), Err(_)) => Err(error),
+        (Err(_), Ok(bytes)) => {
+            let text = String::from_utf8(bytes).ok().filter(|text| text.len() <= PROOF_TEXT_BYTES_MAX);
+            parse_operator_proof(&text.ok_or(OperatorError::PasskeyFormat)?)
+        }
+    }
 }
 
 fn status(_: &Takes, given: &Given) -> Result<Report, Failure> {

@@ -40,20 +40,7 @@ impl Approval {
 }
 
 pub(super) fn check(document: &document::Approval) -> Result<Approval, PinsError> {
-    let rp_id = &document.rp_id;
-    if !is_domain(rp_id) {
-        return Err(value("approval.rp_id", "write a domain in lower case, such as approve.harbor.example"));
-    }
-    if !(1..=ORIGINS_MAX).contains(&document.origins.len()) {
-        return Err(value("approval.origins", format!("pin 1 to {ORIGINS_MAX} origins")));
-    }
-    for (index, origin) in document.origins.iter().enumerate() {
-        if !is_origin_of(origin, rp_id) {
-            let message =
-                format!("write an origin on {rp_id} as browsers do, such as https://{rp_id}, without a path");
-            return Err(value(format!("approval.origins[{index}]"), message));
-        }
-    }
+    let party = party("approval", &document.rp_id, &document.origins)?;
     if let Some(app_id) = &document.app_id
         && !(app_id.starts_with("https://") && app_id.len() <= NAME_BYTES_MAX && is_plain(app_id))
     {
@@ -73,11 +60,6 @@ pub(super) fn check(document: &document::Approval) -> Result<Approval, PinsError
         "optional" => false,
         _ => return Err(value("approval.user_verification", "write required or optional")),
     };
-    let party = RelyingParty {
-        rp_id: rp_id.as_str().into(),
-        origins: document.origins.iter().map(|origin| origin.as_str().into()).collect(),
-        app_id: None,
-    };
     let app_id = document.app_id.as_deref().map(Into::into);
     Ok(Approval {
         legacy_party: RelyingParty { app_id, ..party.clone() },
@@ -85,6 +67,29 @@ pub(super) fn check(document: &document::Approval) -> Result<Approval, PinsError
         ageing,
         enrolments_per_day: document.enrolments_per_day,
         user_verification,
+    })
+}
+
+/// The relying party of a section, without U2F.
+pub(super) fn party(section: &str, rp_id: &str, origins: &[String]) -> Result<RelyingParty, PinsError> {
+    if !is_domain(rp_id) {
+        let message = "write a domain in lower case, such as approve.harbor.example";
+        return Err(value(format!("{section}.rp_id"), message));
+    }
+    if !(1..=ORIGINS_MAX).contains(&origins.len()) {
+        return Err(value(format!("{section}.origins"), format!("pin 1 to {ORIGINS_MAX} origins")));
+    }
+    for (index, origin) in origins.iter().enumerate() {
+        if !is_origin_of(origin, rp_id) {
+            let message =
+                format!("write an origin on {rp_id} as browsers do, such as https://{rp_id}, without a path");
+            return Err(value(format!("{section}.origins[{index}]"), message));
+        }
+    }
+    Ok(RelyingParty {
+        rp_id: rp_id.into(),
+        origins: origins.iter().map(|origin| origin.as_str().into()).collect(),
+        app_id: None,
     })
 }
 

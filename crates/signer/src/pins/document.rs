@@ -27,6 +27,14 @@ pub(super) struct Document {
 pub(super) struct Operators {
     pub threshold: usize,
     pub keys: BTreeMap<String, String>,
+    pub passkeys: Option<Passkeys>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Passkeys {
+    pub rp_id: String,
+    pub origins: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -13,11 +13,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use holdfast_authn::encoding;
-use holdfast_authn::operator::parse_operator_key;
+use holdfast_authn::operator::{Operators, parse_operator_key, parse_operator_public_key};
 use holdfast_transactions::{PaidAsset, Wallet};
 use holdfast_values::network::Family;
 use holdfast_values::texts::ExchangeName;
-use holdfast_values::{Amount, AssetSymbol, Destination, Micros, Name, Network, amount, time};
+use holdfast_values::{
+    Amount, AssetSymbol, Destination, Micros, Name, Network, OperatorPublicKey, amount, time,
+};
 
 pub use approval::{AGEING_MAX, AGEING_MIN, Approval};
 pub use policy::Policy;
@@ -91,8 +93,8 @@ pub struct Pins {
     pub release_lifetime_max: Micros,
     /// How many operators must sign what loosens.
     pub threshold: usize,
-    /// Their keys.
-    pub operators: BTreeMap<Name, [u8; 32]>,
+    /// Their keys, and where their passkeys sign.
+    pub operators: Operators,
     /// How the policy is followed; there once a store is pinned.
     pub policy: Option<Policy>,
     /// How customers' keys approve; `None`: none of them does.
@@ -239,6 +241,12 @@ fn check(document: document::Document, folder: &Path) -> Result<Pins, PinsError>
         ));
     }
     let approval = document.approval.as_ref().map(approval::check).transpose()?;
+    if let (Some(ours), Some(approval)) = (&operators.party, &approval)
+        && ours.rp_id == approval.party(false).rp_id
+    {
+        let message = "customers' keys approve there: their page could ask for operators' passkeys";
+        return Err(value("operators.passkeys.rp_id", message));
+    }
     Ok(Pins {
         assets: assets(&document.assets, approval.is_some())?,
         approval,
@@ -275,16 +283,16 @@ fn release_keys(texts: &[String], least: usize) -> Result<Vec<[u8; 32]>, PinsErr
 fn operators(
     document: &document::Operators,
     release_keys: &[[u8; 32]],
-) -> Result<(usize, BTreeMap<Name, [u8; 32]>), PinsError> {
-    let mut operators: BTreeMap<Name, [u8; 32]> = BTreeMap::new();
+) -> Result<(usize, Operators), PinsError> {
+    let mut operators: BTreeMap<Name, OperatorPublicKey> = BTreeMap::new();
     if document.keys.len() > OPERATORS_MAX {
         return Err(value("operators.keys", format!("pin at most {OPERATORS_MAX} operators")));
     }
     for (name, text) in &document.keys {
         let place = format!("operators.keys.{name}");
         let name: Name = name.parse().map_err(|error| value(&place, error))?;
-        let key = parse_operator_key(text).map_err(|error| value(&place, error))?;
-        if release_keys.contains(&key) {
+        let key = parse_operator_public_key(text).map_err(|error| value(&place, error))?;
+        if release_keys.iter().any(|release_key| key == OperatorPublicKey::Ed25519(*release_key)) {
             return Err(value(place, "this is a release key: Holdfast would sign as this operator"));
         }
         // One key under two names would count as two operators.
@@ -298,7 +306,19 @@ fn operators(
             format!("at least {THRESHOLD_MIN}, and no more than there are keys ({})", operators.len());
         return Err(value("operators.threshold", message));
     }
-    Ok((document.threshold, operators))
+    let passkey = operators.iter().find(|(_, key)| key.is_passkey());
+    let party = match (&document.passkeys, passkey) {
+        (None, Some((name, _))) => {
+            let message =
+                format!("{name} has a passkey: write for which rp_id and on which origins it signs");
+            return Err(value("operators.passkeys", message));
+        }
+        (document, _) => document
+            .as_ref()
+            .map(|passkeys| approval::party("operators.passkeys", &passkeys.rp_id, &passkeys.origins))
+            .transpose()?,
+    };
+    Ok((document.threshold, Operators { keys: operators, party }))
 }
 
 fn network(place: &str, text: &str) -> Result<(Network, u8), PinsError> {

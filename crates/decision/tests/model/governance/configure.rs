@@ -95,7 +95,7 @@ const NUMBERS: [(&str, Edit, Edit); 22] = [
 ];
 
 /// What has no tighter side.
-const STRUCTURE: [(&str, Edit); 8] = [
+const STRUCTURE: [(&str, Edit); 9] = [
     ("another tier", |c| {
         let mut tier = c.tiers[0].clone();
         tier.name = name("further");
@@ -108,6 +108,7 @@ const STRUCTURE: [(&str, Edit); 8] = [
     }),
     ("no signer", |c| c.signers = None),
     ("other pages", |c| c.parties.as_mut().unwrap().approve.origins[0].push_str(":444")),
+    ("other pages of operators", |c| c.operate.as_mut().unwrap().origins[0].push_str(":444")),
     ("a wallet's coins", |c| {
         c.wallets[0].chains.as_mut().unwrap()[0].source =
             holdfast_decision::configuration::WalletSource::Descriptors(vec!["wpkh(x)".to_owned()]);

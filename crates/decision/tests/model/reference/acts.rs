@@ -109,12 +109,19 @@ impl Model {
                 if self.operators.len() < needed as usize {
                     return Err("operators_too_few");
                 }
+                let has_passkey = self.operators.iter().any(|known| known.1.is_passkey());
+                if has_passkey && next.operate.is_none() != self.configuration.operate.is_none() {
+                    return Err("configuration_invalid");
+                }
             }
             Act::EnrolOperator(operator) => {
                 let known =
                     |known: &super::ModelOperator| known.0 == operator.name || known.1 == operator.public_key;
                 if self.operators.iter().any(known) {
                     return Err("operator_exists");
+                }
+                if operator.public_key.is_passkey() && self.configuration.operate.is_none() {
+                    return Err("party_not_configured");
                 }
             }
             Act::IssueToken(token)

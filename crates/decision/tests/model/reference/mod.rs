@@ -22,7 +22,7 @@ use holdfast_decision::command::{Command, Evidence, ImportedAccount, RequestWith
 use holdfast_decision::event::Lane;
 use holdfast_decision::{Class, Configuration};
 use holdfast_values::{
-    AccountId, AssetSymbol, Fingerprint, MandateId, Name, Network, Timestamp, WithdrawalId,
+    AccountId, AssetSymbol, Fingerprint, MandateId, Name, Network, OperatorPublicKey, Timestamp, WithdrawalId,
 };
 
 pub(crate) use chain::{ModelTransaction, Stage};
@@ -189,7 +189,7 @@ enum Spent {
 }
 
 /// An operator: name, key, since when, one of the first.
-type ModelOperator = (Name, [u8; 32], Timestamp, bool);
+type ModelOperator = (Name, OperatorPublicKey, Timestamp, bool);
 
 #[derive(Debug)]
 pub(crate) struct Model {
