@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Verifies Holdfast releases from docs/release-format.md and docs/texts.md alone, and says what they permit.
 
-    release.py --key KEY [--key KEY ...] [--operator NAME=KEY ...] [--at TIME] RELEASE ...
+    release.py --key KEY [--key KEY ...] [--operator NAME=KEY ...] [--passkeys RP_ID=ORIGIN ...] [--at TIME] RELEASE ...
 
-KEY is an Ed25519 public key in base64url: Holdfast's release keys, and the operators'. With --at (2026-11-22T12:00:30Z)
+KEY is an Ed25519 public key in base64url: Holdfast's release keys, and the operators'; an operator's may also be
+passkey:HEX, and then --passkeys says for which relying party and on which pages passkeys sign. With --at (2026-11-22T12:00:30Z)
 a release must permit something at that instant. Ends 0 if all are good, 1 if one is refused, 2 if it cannot tell.
 
 Of a customer's assertion it checks that it is over exactly the text beside it; whose key made it, a signer knows from its
@@ -22,6 +23,8 @@ import re
 import sys
 
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 AAD = b"holdfast/release/v1"
@@ -31,7 +34,18 @@ class Text(int):
     """The shape of a text of at most so many bytes."""
 
 
-SIGNATURE = {"operator": str, "signature": 64}
+class Either:
+    """A byte string of so many bytes, or a map of this shape."""
+
+    def __init__(self, size, shape):
+        self.size, self.shape = size, shape
+
+
+PASSKEY = {
+    "passkey": range(1, 1101), "client_data": range(1, 1025), "authenticator_data": range(1, 513),
+    "signature": range(1, 1025),
+}
+SIGNATURE = {"operator": str, "signature": Either(64, PASSKEY)}
 ACT = {"text": str, "signatures": [SIGNATURE, 16]}
 ASSERTION = {
     "credential_id": range(1, 1024), "client_data": range(1, 4097), "authenticator_data": range(1, 4097),
@@ -91,6 +105,8 @@ def read(data, at, shape, where):
         shape, most = str, int(shape)
     if isinstance(shape, tuple):
         return (None, at + 1) if data[at : at + 1] == b"\xf6" else read(data, at, shape[0], where)
+    if isinstance(shape, Either):
+        shape = shape.shape if data[at : at + 1] >= b"\xa0" else shape.size
     major, number, at = head(data, at)
     wanted = 5 if isinstance(shape, dict) else 4 if isinstance(shape, list) else {int: 0, str: 3, bool: 7}.get(shape, 2)
     require(major == wanted, f"{where}: another type of value belongs here")
@@ -136,6 +152,29 @@ def check_signature(key, signature, message, what):
         raise Refused(f"the signature of {what} is not over these bytes") from None
 
 
+def check_passkey(digest, by, message, parties, what):
+    """Refuses what is not the word of the passkey with this digest over exactly these 32 bytes, its owner verified."""
+    key, data = by["passkey"], by["authenticator_data"]
+    require(hashlib.sha256(key).digest() == digest, f"the passkey is not the one of {what}")
+    origin = check_client_data(by["client_data"], message)
+    require(len(data) >= 37, f"the passkey's data of {what} end early")
+    rp_ids = [rp_id for rp_id, pages in parties.items() if origin in pages]
+    known = any(hashlib.sha256(rp_id.encode()).digest() == data[:32] for rp_id in rp_ids)
+    require(known, f"{what} signed on a page, or for a party, that is not given")
+    require(data[32] & 0x45 == 0x05, f"the passkey of {what} did not verify its owner")
+    signed = data + hashlib.sha256(by["client_data"]).digest()
+    try:
+        if len(key) == 77 and key[:10] + key[42:45] == bytes.fromhex("a5010203262001215820" + "225820"):
+            point = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + key[10:42] + key[45:])
+            point.verify(by["signature"], signed, ec.ECDSA(hashes.SHA256()))
+        elif len(key) == 42 and key[:10] == bytes.fromhex("a4010103272006215820"):
+            Ed25519PublicKey.from_public_bytes(key[10:]).verify(by["signature"], signed)
+        else:
+            raise Refused(f"the passkey of {what} is of an algorithm that is not known here")
+    except (InvalidSignature, ValueError):
+        raise Refused(f"the signature of {what} is not over these bytes") from None
+
+
 def byte_string(content):
     """Encodes a byte string."""
     for size, code in ((1, 0x58), (2, 0x59), (4, 0x5A)):
@@ -173,32 +212,44 @@ def read_text(text, header):
     return Fields((name, value) for name, _, value in fields)
 
 
-def read_act(act, header, operators):
+def read_act(act, header, known):
     """The fields of an act's text and the operators who signed it, each name and each key once."""
+    operators, parties = known
     signers = {}
     for signature in act["signatures"]:
         name = signature["operator"]
         require(name in operators, f"no key is given for operator {name}")
         digest = hashlib.sha256(act["text"].encode()).digest()
-        check_signature(operators[name], signature["signature"], digest, f"operator {name}")
+        (kind, key), proof = operators[name], signature["signature"]
+        require(isinstance(proof, dict) == (kind == "passkey"), f"operator {name} has a key of the other kind")
+        if kind == "passkey":
+            check_passkey(key, proof, digest, parties, f"operator {name}")
+        else:
+            check_signature(key, proof, digest, f"operator {name}")
         signers.setdefault(operators[name], name)
     return read_text(act["text"], header), sorted(signers.values())
 
 
 def check_asserted(assertion, text):
     """Refuses an assertion that is not one over exactly this text; says whose."""
+    origin = check_client_data(assertion["client_data"], hashlib.sha256(text.encode()).digest())
+    key = base64.urlsafe_b64encode(assertion["credential_id"]).rstrip(b"=").decode()
+    return f"{key} on {origin}"
+
+
+def check_client_data(client_data, digest):
+    """Refuses what a browser did not say of an assertion over this digest, on a page of its own; returns the origin."""
     try:
-        said = json.loads(assertion["client_data"].decode("utf-8"), object_pairs_hook=once)
+        said = json.loads(client_data.decode("utf-8"), object_pairs_hook=once)
     except (ValueError, RecursionError):
         raise Refused("what the browser said to the key is not JSON, or says something twice") from None
     require(isinstance(said, dict), "what the browser said to the key is no object")
-    challenge = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+    challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
     found = (said.get("type"), said.get("challenge"))
     require(found == ("webauthn.get", challenge), "an assertion is over another text")
     framed = said.get("crossOrigin", False) is not False or "topOrigin" in said
     require(not framed, "an assertion was made inside another page")
-    key = base64.urlsafe_b64encode(assertion["credential_id"]).rstrip(b"=").decode()
-    return f"{key} on {said.get('origin')}"
+    return said.get("origin")
 
 
 def once(pairs):
@@ -296,16 +347,30 @@ def public_key(text):
     return key
 
 
+def operator_key(text):
+    """An operator's key with its kind."""
+    if text.startswith("passkey:"):
+        key = bytes.fromhex(text.removeprefix("passkey:"))
+        if len(key) != 32 or text != f"passkey:{key.hex()}":
+            raise ValueError(f"{text} is no passkey")
+        return "passkey", key
+    return "ed25519", public_key(text)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--key", type=public_key, action="append", required=True)
     parser.add_argument("--operator", action="append", default=[])
+    parser.add_argument("--passkeys", action="append", default=[])
     parser.add_argument("--at", type=lambda text: datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z"))
     parser.add_argument("release", nargs="+", type=pathlib.Path)
     given = parser.parse_args()
     at = given.at and int(given.at.timestamp()) * 1_000_000
     try:
-        operators = {name: public_key(key) for name, _, key in (text.partition("=") for text in given.operator)}
+        operators = {name: operator_key(key) for name, _, key in (text.partition("=") for text in given.operator)}
+        parties = {}
+        for rp_id, _, origin in (text.partition("=") for text in given.passkeys):
+            parties.setdefault(rp_id, []).append(origin)
         releases = [path.read_bytes() for path in given.release]
     except (OSError, ValueError) as error:
         print(f"cannot verify: {error}", file=sys.stderr)
@@ -313,7 +378,7 @@ def main():
     result = 0
     for path, data in zip(given.release, releases):
         try:
-            print("\n".join(verify(data, given.key, operators, at)))
+            print("\n".join(verify(data, given.key, (operators, parties), at)))
         except Refused as error:
             print(f"refused: {path.name}: {error}")
             result = 1

@@ -5,8 +5,9 @@
 use holdfast_authn::operator::parse_operator_signature;
 use holdfast_authn::{
     HmacSecret, KeyError, KeyKind, KeyMaterial, OperatorError, RsaPublicKey, parse_operator_key,
-    print_operator_key, verify_operator,
+    parse_operator_public_key, print_operator_key, print_operator_public_key, verify_operator,
 };
+use holdfast_values::{OperatorProof, OperatorPublicKey};
 use proptest::prelude::*;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
@@ -22,6 +23,11 @@ fn recorded_pem(starts: &str) -> String {
     found["key"].as_str().unwrap().to_owned()
 }
 
+fn verify_ed25519(key: [u8; 32], digest: &[u8; 32], signature: &[u8; 64]) -> Result<(), OperatorError> {
+    let (key, proof) = (OperatorPublicKey::Ed25519(key), OperatorProof::Ed25519(*signature));
+    verify_operator(&key, None, digest, &proof)
+}
+
 #[test]
 fn operator_signatures_agree_with_rfc_8032() {
     // Section 7.1, TEST 1. Its other messages have not 32 bytes: they are beside the verifier itself.
@@ -34,10 +40,10 @@ fn operator_signatures_agree_with_rfc_8032() {
 
     let digest = [0x5a; 32];
     let signature: [u8; 64] = pair.sign(&digest).as_ref().try_into().unwrap();
-    assert_eq!(verify_operator(&public, &digest, &signature), Ok(()));
-    assert_eq!(verify_operator(&public, &[0x5b; 32], &signature), Err(OperatorError::SignatureInvalid));
+    assert_eq!(verify_ed25519(public, &digest, &signature), Ok(()));
+    assert_eq!(verify_ed25519(public, &[0x5b; 32], &signature), Err(OperatorError::SignatureInvalid));
     let other = bytes::<32>("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
-    assert_eq!(verify_operator(&other, &digest, &signature), Err(OperatorError::SignatureInvalid));
+    assert_eq!(verify_ed25519(other, &digest, &signature), Err(OperatorError::SignatureInvalid));
 }
 
 #[test]
@@ -54,7 +60,7 @@ fn a_signature_cannot_be_turned_into_another() {
         *byte = sum.to_le_bytes()[0];
         carry = sum >> 8;
     }
-    assert_eq!(verify_operator(&public, &digest, &signature), Err(OperatorError::SignatureInvalid));
+    assert_eq!(verify_ed25519(public, &digest, &signature), Err(OperatorError::SignatureInvalid));
 }
 
 #[test]
@@ -81,7 +87,7 @@ fn keys_of_small_order_and_second_spellings_are_refused() {
         // Under the identity, R = identity and s = 0 would fit every message.
         let mut signature = [0; 64];
         signature[0] = 1;
-        let result = verify_operator(&bytes(key), &[0; 32], &signature);
+        let result = verify_ed25519(bytes(key), &[0; 32], &signature);
         assert_eq!(result, Err(OperatorError::Key(KeyError::WeakEd25519)), "{key}");
     }
 }
@@ -104,6 +110,15 @@ fn operator_keys_have_one_spelling() {
     assert_eq!(parse_operator_key(&"A".repeat(43)), Err(OperatorError::Key(KeyError::WeakEd25519)));
     assert_eq!(parse_operator_signature("AAAA"), Err(OperatorError::SignatureFormat));
     assert_eq!(parse_operator_signature(&"A".repeat(86)), Ok([0; 64]));
+    let passkey = OperatorPublicKey::Passkey(key);
+    for (key, text) in [(OperatorPublicKey::Ed25519(key), text), (passkey, passkey.to_string())] {
+        assert_eq!(print_operator_public_key(&key), text);
+        assert_eq!(parse_operator_public_key(&text), Ok(key));
+    }
+    let digits = passkey.to_string().replace("passkey:", "");
+    for bad in [digits.clone(), format!("PASSKEY:{digits}"), format!("passkey:{}", digits.to_uppercase())] {
+        assert_eq!(parse_operator_public_key(&bad), Err(OperatorError::PublicKeyFormat), "{bad}");
+    }
 }
 
 #[test]
@@ -176,6 +191,6 @@ proptest! {
         let body = body.replace('-', "+").replace('_', "/");
         let pem = format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----");
         let _ = KeyMaterial::from_public_key_pem(&pem);
-        prop_assert!(verify_operator(&key, &[0; 32], &[0; 64]).is_err());
+        prop_assert!(verify_ed25519(key, &[0; 32], &[0; 64]).is_err());
     }
 }

@@ -1,16 +1,17 @@
 //! Which operators stand behind a text.
 
-use std::collections::BTreeMap;
-
+use holdfast_authn::Operators;
 use holdfast_authn::release::{SignedAct, verify_act};
-use holdfast_values::Name;
+use holdfast_values::{Name, OperatorProof, OperatorPublicKey};
 
 use crate::samples::{name, operator_key, sign};
 
 const TEXT: &str = "any text\n";
 
-fn keys(names: &[(&str, &str)]) -> BTreeMap<Name, [u8; 32]> {
-    names.iter().map(|(who, whose)| (name(who), operator_key(whose).public_key())).collect()
+fn keys(names: &[(&str, &str)]) -> Operators {
+    let key = |whose| OperatorPublicKey::Ed25519(operator_key(whose).public_key());
+    let keys = names.iter().map(|(who, whose)| (name(who), key(*whose))).collect();
+    Operators { keys, party: None }
 }
 
 /// The act `TEXT` with signatures by `whose` under the names `who`.
@@ -57,7 +58,9 @@ fn a_weak_key_counts_as_nothing() {
     let mut neutral = [0; 32];
     neutral[0] = 1;
     let mut act = act(&[("alice", "alice")]);
-    act.signatures[0].signature = [0; 64];
-    act.signatures[0].signature[0] = 1;
-    assert_eq!(verify_act(&act, &[(name("alice"), neutral)].into()), []);
+    let mut signature = [0; 64];
+    signature[0] = 1;
+    act.signatures[0].signature = OperatorProof::Ed25519(signature);
+    let keys = [(name("alice"), OperatorPublicKey::Ed25519(neutral))].into();
+    assert_eq!(verify_act(&act, &Operators { keys, party: None }), []);
 }

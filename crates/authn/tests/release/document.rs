@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use holdfast_authn::print_operator_key;
 use holdfast_authn::release::{
     Basis, Enrolment, Kind, PolicyStep, Receipt, Release, Removal, SignedAct, Spends, key_id, open, seal,
     verify_act,
 };
-use holdfast_values::{OperatorText, WithdrawalText};
+use holdfast_authn::{Operators, print_operator_key};
+use holdfast_values::{OperatorPublicKey, OperatorText, WithdrawalText};
 
 use crate::samples::{
     assertion, enrolments, hex, name, operator_key, policy_steps, receipt, receipt_key, release, release_key,
@@ -124,8 +124,10 @@ fn the_documented_examples_open_and_parse() {
     let approval = OperatorText::parse(text.as_bytes()).unwrap();
     assert_eq!(approval.target.to_string(), intent.withdrawal.to_string());
     assert_eq!(approval.detail.to_string(), format!("text={}", intent.digest()));
-    let keys = ["alice", "bob"].into_iter().map(|who| (name(who), operator_key(who).public_key())).collect();
-    assert_eq!(verify_act(&opened.payments[0].approvals[0], &keys), [name("alice"), name("bob")]);
+    let key = |who| OperatorPublicKey::Ed25519(operator_key(who).public_key());
+    let keys = ["alice", "bob"].into_iter().map(|who| (name(who), key(who))).collect();
+    let operators = Operators { keys, party: None };
+    assert_eq!(verify_act(&opened.payments[0].approvals[0], &operators), [name("alice"), name("bob")]);
 
     let bytes = seal(Kind::Receipt, &receipt().to_bytes(), &receipt_key());
     assert_eq!(Receipt::parse(&open(Kind::Receipt, &bytes, &signer).unwrap().0), Ok(receipt()));

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, process};
 
+use holdfast_authn::encoding::to_base64url;
 use holdfast_authn::print_operator_key;
-use holdfast_authn::release::{Kind, Release, seal};
-use holdfast_values::{Network, Timestamp};
+use holdfast_authn::release::{Kind, OperatorSignature, Release, seal};
+use holdfast_values::{Network, OperatorProof, OperatorPublicKey, PasskeyAssertion, TextDigest, Timestamp};
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
 use crate::samples::{assertion, name, operator_key, release, release_key, release_with_words, sign};
 
@@ -61,9 +63,51 @@ fn run(python: &str, more: &[&str], files: &[PathBuf]) -> (Option<i32>, String) 
         let key = print_operator_key(&operator_key(who).public_key());
         command.args(["--operator", &format!("{who}={key}")]);
     }
+    command.args(["--operator", &format!("dora={}", Passkey::new().public_key())]);
+    command.args(["--passkeys", "operate.harbor.example=https://operate.harbor.example"]);
     let output = command.args(more).args(files).output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     (output.status.code(), format!("{out}{err}"))
+}
+
+/// A passkey of an operator, always the same.
+struct Passkey(Ed25519KeyPair);
+
+impl Passkey {
+    fn new() -> Self {
+        Self(Ed25519KeyPair::from_seed_unchecked(&[0x55; 32]).unwrap())
+    }
+
+    fn cose(&self) -> Vec<u8> {
+        [&b"\xa4\x01\x01\x03\x27\x20\x06\x21\x58\x20"[..], self.0.public_key().as_ref()].concat()
+    }
+
+    fn public_key(&self) -> OperatorPublicKey {
+        OperatorPublicKey::Passkey(TextDigest::of(&self.cose()).0)
+    }
+
+    /// Over a text, with these flags, on this page.
+    fn sign(&self, text: &str, flags: u8, origin: &str) -> OperatorSignature {
+        let challenge = to_base64url(&TextDigest::of(text.as_bytes()).0);
+        let client_data_json =
+            format!(r#"{{"type":"webauthn.get","challenge":"{challenge}","origin":"{origin}"}}"#)
+                .into_bytes();
+        let rp_id = TextDigest::of(b"operate.harbor.example").0;
+        let authenticator_data = [&rp_id[..], &[flags, 0, 0, 0, 0]].concat();
+        let message = [&authenticator_data[..], &TextDigest::of(&client_data_json).0].concat();
+        let signature = self.0.sign(&message).as_ref().to_vec();
+        let by =
+            PasskeyAssertion { public_key: self.cose(), client_data_json, authenticator_data, signature };
+        OperatorSignature { operator: name("dora"), signature: OperatorProof::Passkey(Box::new(by)) }
+    }
+}
+
+/// Another signature of the same kind.
+fn spoil(proof: &mut OperatorProof) {
+    match proof {
+        OperatorProof::Ed25519(signature) => signature[40] ^= 1,
+        OperatorProof::Passkey(by) => by.signature[40] ^= 1,
+    }
 }
 
 fn sealed(release: &Release) -> Vec<u8> {
@@ -96,8 +140,29 @@ fn the_independent_verifier_says_what_a_release_permits() {
     let transfer = scratch.put("transfer", &sealed(&transfer));
 
     let words = scratch.put("words", &sealed(&release_with_words()));
+    let by = |flags, origin: &str| {
+        let mut release = release();
+        let approval = &mut release.payments[0].approvals[0];
+        approval.signatures[1] = Passkey::new().sign(&approval.text, flags, origin);
+        release
+    };
+    let passkey = scratch.put("passkey", &sealed(&by(5, "https://operate.harbor.example")));
+    let mut other = by(5, "https://operate.harbor.example");
+    spoil(&mut other.payments[0].approvals[0].signatures[1].signature);
+    let mut kind = by(5, "https://operate.harbor.example");
+    kind.payments[0].approvals[0].signatures[1].operator = name("bob");
+    for (what, release) in [
+        ("on a page, or for a party, that is not given", by(5, "https://approve.harbor.example")),
+        ("did not verify its owner", by(1, "https://operate.harbor.example")),
+        ("over these bytes", other),
+        ("of the other kind", kind),
+    ] {
+        let (code, said) = run(&python, &[], &[scratch.put("refused", &sealed(&release))]);
+        assert!(code == Some(1) && said.contains(what), "{what}: {said}");
+    }
 
-    let (code, said) = run(&python, &["--at", "2026-11-22T12:00:00Z"], &[plain.clone(), transfer, words]);
+    let (code, said) =
+        run(&python, &["--at", "2026-11-22T12:00:00Z"], &[plain.clone(), transfer, words, passkey]);
     assert_eq!(code, Some(0), "{said}");
     for line in [
         "release rl_01jddqw790000g40r40m30e209 of harbor.example: signer harbor-hot may sign",
@@ -106,6 +171,7 @@ fn the_independent_verifier_says_what_a_release_permits() {
         "  pays wd_01jddqv700000g40r40m30e209 of ac_4821: 0.75000000 BTC to \
          bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4, memo -",
         "    approved by alice, bob until 2026-11-22T13:30:00Z",
+        "    approved by alice, dora until 2026-11-22T13:30:00Z",
         "    asserted by wcHBwcHBwcHBwcHBwcHBwQ on https://approve.harbor.example",
         "    under md_00000000000000000000000005 of API key maker-1, until 2026-12-22T00:00:00Z",
         "      asserted by wcHBwcHBwcHBwcHBwcHBwQ on https://approve.harbor.example; by a request of dialect binance",
@@ -145,7 +211,7 @@ fn the_independent_verifier_refuses_what_is_signed_but_wrong() {
     wrong("past the year 9999", changed(&|r| r.expires = Timestamp(i64::MAX as u64)));
     wrong("for another network", changed(&|r| r.network = Network::BitcoinSignet));
     wrong("for another exchange", changed(&|r| r.exchange = "pier.example".parse().unwrap()));
-    wrong("over these bytes", changed(&|r| r.payments[0].approvals[0].signatures[1].signature[40] ^= 1));
+    wrong("over these bytes", changed(&|r| spoil(&mut r.payments[0].approvals[0].signatures[1].signature)));
     wrong("over these bytes", changed(&|r| r.payments[0].approvals[0].text.push('\n')));
     wrong(
         "no key is given for operator carol",

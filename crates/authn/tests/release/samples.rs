@@ -8,8 +8,8 @@ use holdfast_authn::release::{
 };
 use holdfast_values::texts::{ExchangeName, Nonce, Window};
 use holdfast_values::{
-    AccountId, Amount, ConflictKey, Destination, Name, Network, OperatorText, ReleaseId, TextDigest,
-    Timestamp, TransferId, WithdrawalId, WithdrawalText,
+    AccountId, Amount, ConflictKey, Destination, Name, Network, OperatorProof, OperatorText,
+    PasskeyAssertion, ReleaseId, TextDigest, Timestamp, TransferId, WithdrawalId, WithdrawalText,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -49,7 +49,7 @@ pub(crate) fn sign(text: &str, operators: &[&str]) -> SignedAct {
                 _ => [0x44; 32],
             };
             let pair = Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
-            let signature = pair.sign(&digest).as_ref().try_into().unwrap();
+            let signature = OperatorProof::Ed25519(pair.sign(&digest).as_ref().try_into().unwrap());
             OperatorSignature { operator: name(operator), signature }
         })
         .collect();
@@ -392,12 +392,23 @@ fn any_text() -> impl Strategy<Value = String> {
 }
 
 fn any_act() -> impl Strategy<Value = SignedAct> {
-    let signature = (any_name(), any::<[u8; 32]>(), any::<[u8; 32]>()).prop_map(|(operator, r, s)| {
+    let ed25519 = (any::<[u8; 32]>(), any::<[u8; 32]>()).prop_map(|(r, s)| {
         let mut signature = [0; 64];
         signature[..32].copy_from_slice(&r);
         signature[32..].copy_from_slice(&s);
-        OperatorSignature { operator, signature }
+        OperatorProof::Ed25519(signature)
     });
+    let part = || vec(any::<u8>(), 1..200);
+    let passkey = (part(), part(), part(), part()).prop_map(|(key, client_data, data, signature)| {
+        OperatorProof::Passkey(Box::new(PasskeyAssertion {
+            public_key: key,
+            client_data_json: client_data,
+            authenticator_data: data,
+            signature,
+        }))
+    });
+    let signature = (any_name(), prop_oneof![ed25519, passkey])
+        .prop_map(|(operator, signature)| OperatorSignature { operator, signature });
     (any_text(), vec(signature, 0..4)).prop_map(|(text, signatures)| SignedAct { text, signatures })
 }
 

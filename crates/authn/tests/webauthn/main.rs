@@ -8,6 +8,7 @@ mod authenticator;
 mod certificate;
 mod documents;
 mod keys;
+mod operators;
 mod options;
 mod peers;
 mod registration;
