@@ -18,7 +18,7 @@ use holdfast_authn::release::{OperatorSignature, SignedAct};
 use holdfast_transactions::{EvmFields, evm_unsigned};
 use holdfast_values::texts::{Nonce, OperatorText, Seconds, Window};
 use holdfast_values::{
-    Amount, Destination, Network, TextDigest, Timestamp, WithdrawalId, WithdrawalText, time,
+    Amount, Destination, Network, OperatorProof, TextDigest, Timestamp, WithdrawalId, WithdrawalText, time,
 };
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
@@ -355,7 +355,7 @@ buckets = {token}
         let signature = |(name, key): &(&str, Ed25519KeyPair)| -> Result<_, Failure> {
             Ok(OperatorSignature {
                 operator: name.parse()?,
-                signature: key.sign(&message.0).as_ref().try_into()?,
+                signature: OperatorProof::Ed25519(key.sign(&message.0).as_ref().try_into()?),
             })
         };
         let signatures = self.operators.iter().map(signature).collect::<Result<_, _>>()?;

@@ -18,8 +18,8 @@ use holdfast_decision::{State, decide, fold, next_deadline};
 use holdfast_journal::Draft;
 use holdfast_values::texts::Nonce;
 use holdfast_values::{
-    AccountId, Amount, AssetNetwork, AssetSpec, Destination, Fingerprint, Network, Timestamp, UsdCents,
-    WithdrawalId, time,
+    AccountId, Amount, AssetNetwork, AssetSpec, Destination, Fingerprint, Network, OperatorProof,
+    OperatorPublicKey, Timestamp, UsdCents, WithdrawalId, time,
 };
 
 use crate::Failure;
@@ -111,11 +111,15 @@ fn configuration() -> Result<Configuration, Failure> {
         parameters: Parameters::default(),
         signers: None,
         parties: None,
+        operate: None,
     })
 }
 
 fn operator(name: &str) -> Result<OperatorKey, Failure> {
-    Ok(OperatorKey { name: parsed(name)?, public_key: *blake3::hash(name.as_bytes()).as_bytes() })
+    Ok(OperatorKey {
+        name: parsed(name)?,
+        public_key: OperatorPublicKey::Ed25519(*blake3::hash(name.as_bytes()).as_bytes()),
+    })
 }
 
 /// The first record.
@@ -160,10 +164,12 @@ pub(crate) fn authorise_import(parts: Vec<[u8; 32]>, at: Timestamp) -> Result<Co
         at.floor_second().plus(time::HOUR),
         Nonce([1; 32]),
     );
-    let signatures = SIGNERS
-        .into_iter()
-        .take(2)
-        .map(|name| Ok::<_, Failure>(OperatorSignature { operator: operator(name)?, signature: [1; 64] }));
+    let signatures = SIGNERS.into_iter().take(2).map(|name| {
+        Ok::<_, Failure>(OperatorSignature {
+            operator: operator(name)?,
+            signature: OperatorProof::Ed25519([1; 64]),
+        })
+    });
     let signatures = signatures.collect::<Result<_, _>>()?;
     Ok(Command::OperatorAct(Box::new(OperatorAct { text, signatures, act })))
 }

@@ -1,11 +1,11 @@
 //! The fixed house that the targets know: its wallets, keys and secrets, all of them made up here and used nowhere else.
 
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use holdfast_authn::Operators;
 use holdfast_authn::release::SigningKey;
 use holdfast_transactions::Wallet;
-use holdfast_values::{Name, Network};
+use holdfast_values::{Network, OperatorPublicKey};
 
 /// The seed of the house's Bitcoin keys.
 pub const MASTER: [u8; 32] = [0x17; 32];
@@ -97,13 +97,14 @@ pub fn release_key() -> &'static SigningKey {
 pub const TWIN: &str = "dave";
 
 /// The operators' public keys, [`TWIN`] among them.
-pub fn operators() -> &'static BTreeMap<Name, [u8; 32]> {
-    static KEYS: OnceLock<BTreeMap<Name, [u8; 32]>> = OnceLock::new();
+pub fn operators() -> &'static Operators {
+    static KEYS: OnceLock<Operators> = OnceLock::new();
     KEYS.get_or_init(|| {
         let key = |(name, seed): &(&str, [u8; 32])| {
-            Some((name.parse().ok()?, SigningKey::from_seed(seed).public_key()))
+            let key = SigningKey::from_seed(seed).public_key();
+            Some((name.parse().ok()?, OperatorPublicKey::Ed25519(key)))
         };
         let twin = OPERATORS.first().map(|(_, seed)| (TWIN, *seed));
-        OPERATORS.iter().chain(&twin).filter_map(key).collect()
+        Operators { keys: OPERATORS.iter().chain(&twin).filter_map(key).collect(), party: None }
     })
 }

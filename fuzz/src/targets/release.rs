@@ -1,5 +1,6 @@
 //! Releases, receipts, statements, enrolments, removals and policy steps: their payloads, and the envelope around them.
 
+use holdfast_values::OperatorPublicKey;
 use std::collections::BTreeSet;
 
 use holdfast_authn::release::{
@@ -80,7 +81,8 @@ fn act(signed: &SignedAct) {
     text(&signed.text);
     let operators = house::operators();
     let signers = verify_act(signed, operators);
-    let distinct: BTreeSet<&[u8; 32]> = signers.iter().filter_map(|name| operators.get(name)).collect();
+    let distinct: BTreeSet<&OperatorPublicKey> =
+        signers.iter().filter_map(|name| operators.keys.get(name)).collect();
     assert_eq!(distinct.len(), signers.len(), "each key counts once, and only those who are known");
     let nobody = SignedAct { text: format!("{} ", signed.text), signatures: signed.signatures.clone() };
     assert!(verify_act(&nobody, operators).is_empty(), "nobody signed another text");

@@ -1,6 +1,7 @@
 //! What the signer reads besides releases: its pinned file, frames on its socket, and auditors' files.
 
 use core::fmt::Debug;
+use holdfast_values::OperatorPublicKey;
 use std::path::Path;
 
 use holdfast_signer::pins::AGEING_MIN;
@@ -17,8 +18,17 @@ pub(super) fn pins(bytes: &[u8]) -> bool {
     let Ok(pins) = Pins::parse(text, path) else { return false };
     let again = Pins::parse(text, path).ok();
     assert_eq!(again.as_ref().map(seen), Some(seen(&pins)), "means the same twice");
-    assert!(pins.threshold >= 2 && pins.operators.len() >= pins.threshold, "nobody loosens anything alone");
-    assert!(!pins.release_keys.iter().any(|key| pins.operators.values().any(|operator| operator == key)));
+    assert!(
+        pins.threshold >= 2 && pins.operators.keys.len() >= pins.threshold,
+        "nobody loosens anything alone"
+    );
+    let mut operators = pins.operators.keys.values();
+    assert!(!operators.any(|operator| {
+        let is_same = |key: &[u8; 32]| *operator == OperatorPublicKey::Ed25519(*key);
+        pins.release_keys.iter().any(is_same)
+    }));
+    let has_passkey = pins.operators.keys.values().any(OperatorPublicKey::is_passkey);
+    assert!(!has_passkey || pins.operators.party.is_some(), "passkeys sign somewhere");
     for (name, network, fees) in pins.payers() {
         let payer = pins.payer(network, name);
         assert_eq!(payer.and_then(|payer| payer.pin.fees), Some(fees), "a payer is found by its name");

@@ -9,7 +9,7 @@ use holdfast_fuzz::house::{
     API_SECRET, COLD_DESCRIPTOR, HOT_ACCOUNT, HOT_DESCRIPTORS, OPERATORS, TWIN, address, release_key,
 };
 use holdfast_signer::wire::{Act, Answer, Request, write_frame};
-use holdfast_values::{ConflictKey, Name, Network, TextDigest, Timestamp};
+use holdfast_values::{ConflictKey, Name, Network, OperatorProof, TextDigest, Timestamp};
 use minicbor::Encoder;
 use ring::hmac;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
@@ -258,7 +258,7 @@ fn act(text: String, operators: usize) -> SignedAct {
     let digest = TextDigest::of(text.as_bytes()).0;
     let sign = |operator: usize| OperatorSignature {
         operator: name(OPERATORS[operator].0),
-        signature: pair(operator).sign(&digest).as_ref().try_into().unwrap(),
+        signature: OperatorProof::Ed25519(pair(operator).sign(&digest).as_ref().try_into().unwrap()),
     };
     SignedAct { signatures: (0..operators).map(sign).collect(), text }
 }

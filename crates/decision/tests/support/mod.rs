@@ -20,7 +20,7 @@ use holdfast_decision::event::{Event, Events};
 use holdfast_decision::{RULES_LATEST, State, decide, fold, next_deadline};
 use holdfast_values::{
     AccountId, Amount, AssetNetwork, AssetSpec, Destination, Fingerprint, Name, Network, OperatorProof,
-    OperatorPublicKey, Timestamp, UsdCents, WithdrawalId, time,
+    OperatorPublicKey, PasskeyAssertion, Timestamp, UsdCents, WithdrawalId, time,
 };
 
 /// 12:00 on some day.
@@ -95,7 +95,11 @@ pub(crate) fn configuration() -> Configuration {
         parameters: Parameters::default(),
         signers: None,
         parties: Some(Box::new(parties())),
-        operate: None,
+        operate: Some(Box::new(Party {
+            rp_id: "operate.harbor.example".to_owned(),
+            origins: vec!["https://operate.harbor.example".to_owned()],
+            app_id: None,
+        })),
     }
 }
 
@@ -117,10 +121,25 @@ pub(crate) fn operators() -> Vec<OperatorKey> {
 }
 
 pub(crate) fn operator(text: &str) -> OperatorKey {
-    OperatorKey {
-        name: name(text),
-        public_key: OperatorPublicKey::Ed25519(*blake3::hash(text.as_bytes()).as_bytes()),
-    }
+    let key = *blake3::hash(text.as_bytes()).as_bytes();
+    let is_passkey = text == "carol";
+    let public_key =
+        if is_passkey { OperatorPublicKey::Passkey(key) } else { OperatorPublicKey::Ed25519(key) };
+    OperatorKey { name: name(text), public_key }
+}
+
+/// An operator's signature, which nobody verifies here.
+pub(crate) fn signature(operator: &OperatorKey) -> OperatorSignature {
+    let signature = match operator.public_key {
+        OperatorPublicKey::Ed25519(_) => OperatorProof::Ed25519([5; 64]),
+        OperatorPublicKey::Passkey(_) => OperatorProof::Passkey(Box::new(PasskeyAssertion {
+            public_key: vec![2; 77],
+            client_data_json: b"{}".to_vec(),
+            authenticator_data: vec![3; 37],
+            signature: vec![4; 70],
+        })),
+    };
+    OperatorSignature { operator: operator.clone(), signature }
 }
 
 pub(crate) fn pack(directory: &str) -> PolicySource {
@@ -168,13 +187,7 @@ pub(crate) fn act_text(act: &Act, from: Timestamp, nonce: u64) -> String {
 }
 
 pub(crate) fn signed(act: Act, text: String, signers: &[&str]) -> Command {
-    let signatures = signers
-        .iter()
-        .map(|signer| OperatorSignature {
-            operator: operator(signer),
-            signature: OperatorProof::Ed25519([1; 64]),
-        })
-        .collect();
+    let signatures = signers.iter().map(|signer| signature(&operator(signer))).collect();
     Command::OperatorAct(Box::new(OperatorAct { text, signatures, act }))
 }
 

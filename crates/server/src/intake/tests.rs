@@ -11,8 +11,8 @@ use holdfast_decision::command::{
 use holdfast_decision::decide;
 use holdfast_journal::{Draft, Journal as _, LocalJournal, Snapshots};
 use holdfast_policy::Program;
-use holdfast_values::Timestamp;
 use holdfast_values::texts::{Nonce, OperatorText, Seconds, Window};
+use holdfast_values::{OperatorProof, OperatorPublicKey, Timestamp};
 
 use super::*;
 
@@ -29,7 +29,10 @@ impl Drop for World {
 
 fn operators() -> Vec<OperatorKey> {
     [("alice", 1), ("bob", 2)]
-        .map(|(name, key)| OperatorKey { name: name.parse().unwrap(), public_key: [key; 32] })
+        .map(|(name, key)| OperatorKey {
+            name: name.parse().unwrap(),
+            public_key: OperatorPublicKey::Ed25519([key; 32]),
+        })
         .into()
 }
 
@@ -119,7 +122,7 @@ impl<'a> Asking<'a> {
         };
         let signatures = operators()
             .into_iter()
-            .map(|operator| OperatorSignature { operator, signature: [0; 64] })
+            .map(|operator| OperatorSignature { operator, signature: OperatorProof::Ed25519([0; 64]) })
             .collect();
         let act = OperatorAct { text: text.to_string(), signatures, act: Act::ConfirmClock };
         let command = Command::OperatorAct(Box::new(act));

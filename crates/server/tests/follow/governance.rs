@@ -1,7 +1,7 @@
 //! Samples of what changes the rules of the house: proposals, acts that wait, moves of the policy.
 
 use holdfast_decision::acts::{Act, Digest, PolicyProposal, PolicyTightening};
-use holdfast_decision::command::{Command, OperatorAct, OperatorSignature};
+use holdfast_decision::command::{Command, OperatorAct};
 use holdfast_decision::event::{
     Approval, Event, PolicyMove, PolicyMoveKind, ProposalEnd, ProposalOpened, ScheduledAct,
 };
@@ -14,7 +14,7 @@ const NONCE: Digest = Digest([0x3c; 32]);
 const FROM: [u8; 32] = [0x1a; 32];
 
 fn approval() -> Approval {
-    let signature = OperatorSignature { operator: world::operator("bob"), signature: [5; 64] };
+    let signature = world::signature(&world::operator("bob"));
     Approval { text: "holdfast-operator/v1\n".to_owned(), signatures: vec![signature] }
 }
 

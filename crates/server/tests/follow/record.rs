@@ -3,8 +3,8 @@
 use holdfast_decision::acts::{Act, Digest, EpochStart};
 use holdfast_decision::command::{
     ApiEvidence, ChainStatus, Command, Evidence, ImportedAccount, ImportedAddress, ImportedApiKey,
-    ImportedWithdrawal, Observation, OperatorAct, OperatorSignature, Price, ProposeTransaction,
-    ProposedOutput, ReceiptOutcome, RecordReceipt, Scope, Scopes, SecurityChange, TokenScopes, TokenSpec,
+    ImportedWithdrawal, Observation, OperatorAct, Price, ProposeTransaction, ProposedOutput, ReceiptOutcome,
+    RecordReceipt, Scope, Scopes, SecurityChange, TokenScopes, TokenSpec,
 };
 use holdfast_decision::configuration::Class;
 use holdfast_decision::event::{
@@ -101,7 +101,7 @@ fn commands() -> Vec<Command> {
         Command::DenyWithdrawal { withdrawal: ID, by: name("desk") },
         Command::OperatorAct(Box::new(OperatorAct {
             text: world::act_text(&act, START, 1),
-            signatures: vec![OperatorSignature { operator: world::operator("alice"), signature: [5; 64] }],
+            signatures: vec![world::signature(&world::operator("alice"))],
             act,
         })),
         Command::ImportChunk { digest: [6; 32], accounts: vec![imported()] },
@@ -205,7 +205,7 @@ fn proposed() -> ProposeTransaction {
 pub(crate) fn approval() -> Approval {
     Approval {
         text: "a text\n".to_owned(),
-        signatures: vec![OperatorSignature { operator: world::operator("alice"), signature: [5; 64] }],
+        signatures: ["alice", "carol"].map(|who| world::signature(&world::operator(who))).into(),
     }
 }
 

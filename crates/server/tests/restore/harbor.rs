@@ -211,7 +211,7 @@ impl Places<'_> {
             args.extend(["--signature".to_owned(), format!("{operator}={signature}")]);
             signatures.push(OperatorSignature {
                 operator: operator.parse().unwrap(),
-                signature: holdfast_authn::operator::parse_operator_signature(signature).unwrap(),
+                signature: holdfast_authn::parse_operator_proof(signature).unwrap(),
             });
         }
         (args, SignedAct { text, signatures })

@@ -164,10 +164,8 @@ fn signed(exchange: &crate::server::Exchange, text: String) -> holdfast_authn::r
     let signatures = body["signatures"].as_array().unwrap().iter().map(|signature| {
         holdfast_authn::release::OperatorSignature {
             operator: signature["operator"].as_str().unwrap().parse().unwrap(),
-            signature: holdfast_authn::operator::parse_operator_signature(
-                signature["signature"].as_str().unwrap(),
-            )
-            .unwrap(),
+            signature: holdfast_authn::parse_operator_proof(signature["signature"].as_str().unwrap())
+                .unwrap(),
         }
     });
     holdfast_authn::release::SignedAct { signatures: signatures.collect(), text }

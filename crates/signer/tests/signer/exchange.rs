@@ -15,8 +15,8 @@ use holdfast_signer::{Authorised, Clock, Pins, Refused, Signer};
 use holdfast_transactions::{EvmFields, decode, evm_unsigned};
 use holdfast_values::texts::{ExternalPayment, Nonce, OperatorText, Purpose, Seconds, TransferText, Window};
 use holdfast_values::{
-    Amount, Destination, Network, ReleaseId, TextDigest, Timestamp, TransferId, WithdrawalId, WithdrawalText,
-    time,
+    Amount, Destination, Network, OperatorProof, ReleaseId, TextDigest, Timestamp, TransferId, WithdrawalId,
+    WithdrawalText, time,
 };
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
@@ -361,7 +361,9 @@ buckets = {{ vouched = {{ size = "1000000", refill_per_hour = "0" }}, unvouched 
         let digest = TextDigest::of(text.as_bytes());
         let signature = |name: &&str| OperatorSignature {
             operator: name.parse().unwrap(),
-            signature: self.operators[*name].sign(&digest.0).as_ref().try_into().unwrap(),
+            signature: OperatorProof::Ed25519(
+                self.operators[*name].sign(&digest.0).as_ref().try_into().unwrap(),
+            ),
         };
         SignedAct { text: text.to_owned(), signatures: by.iter().map(signature).collect() }
     }

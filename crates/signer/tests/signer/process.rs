@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use holdfast_authn::encoding::to_base64url;
 use holdfast_authn::release::{self, Kind, Spends};
 use holdfast_signer::{Client, ClientError};
-use holdfast_values::{WithdrawalId, time};
+use holdfast_values::{OperatorProof, WithdrawalId, time};
 
 use crate::exchange::{BTC, CUSTOMER, EVM_CUSTOMER, Exchange, OTHER, USDT, evm, token_fields};
 
@@ -379,7 +379,11 @@ fn it_is_asked_the_same_through_its_socket_and_through_its_files() {
     let serving = ["--socket", socket.to_str().unwrap()];
     let signature = |signed: &release::SignedAct| -> Vec<String> {
         let each = signed.signatures.iter();
-        each.map(|by| format!("--signature={}={}", by.operator, to_base64url(&by.signature))).collect()
+        let spelled = |proof: &OperatorProof| match proof {
+            OperatorProof::Ed25519(signature) => to_base64url(signature),
+            OperatorProof::Passkey(_) => panic!("nobody has a passkey here"),
+        };
+        each.map(|by| format!("--signature={}={}", by.operator, spelled(&by.signature))).collect()
     };
     exchange.set_clock((holdfast_signer::system_clock())());
     for (round, place) in [&files[..], &serving[..]].into_iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use holdfast_authn::release::{self, Kind, Outcome, SigningKey};
 use holdfast_transactions::outputs_digest;
-use holdfast_values::{Amount, Timestamp, WithdrawalId, time};
+use holdfast_values::{Amount, OperatorProof, Timestamp, WithdrawalId, time};
 
 use crate::exchange::{BTC, CUSTOMER, Exchange, OTHER, START};
 
@@ -252,7 +252,8 @@ fn operators_who_vouch_open_another_bucket_and_their_word_fits_one_text() {
     let otherwise = exchange.act("approve_case", &intent.withdrawal.to_string(), &detail, &both);
     assert_eq!(ask(vec![otherwise]), "bucket_empty", "another act");
     let mut forged = exchange.approval(&intent, &both);
-    forged.signatures[0].signature[3] ^= 1;
+    let OperatorProof::Ed25519(signature) = &mut forged.signatures[0].signature else { panic!("a key's") };
+    signature[3] ^= 1;
     assert_eq!(ask(vec![forged]), "bucket_empty");
     let mut renamed = exchange.approval(&intent, &["alice"]);
     renamed.signatures.push(renamed.signatures[0].clone());
