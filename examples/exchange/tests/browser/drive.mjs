@@ -15,6 +15,7 @@ const { client, chromium, port, spki, folder } = JSON.parse(process.env.BROWSER)
 const playwright = createRequire(`${client}/`)('playwright-core');
 const APP = 'app.harbor.example';
 const APPROVE = 'approve.harbor.example';
+const OPERATE = 'operate.harbor.example';
 const PHISH = 'app.harb0r.test';
 const PATIENCE = 30_000;
 
@@ -42,6 +43,8 @@ const OPTIONS = {
     automaticPresenceSimulation: true,
   },
 };
+
+OPTIONS.passkey = { ...OPTIONS.ctap2, hasResidentKey: true };
 
 /** A customer's window, with that customer's session: as if each had a browser. */
 async function windowOf(name) {
@@ -311,6 +314,64 @@ const acts = {
     const address = page.url();
     await page.close();
     return { ...before, challenge, address };
+  },
+
+  /** The operators' page by itself, from the repository: makes a passkey, or signs a text with one. */
+  operate: async ({ key, name, text, half, host = OPERATE }) => {
+    const page = await context.newPage();
+    const folder = join(client, '../../operate');
+    const lines = readFileSync(join(folder, 'headers.txt'), 'utf8').trim().split('\n');
+    const headers = Object.fromEntries(lines.map((line) => line.split(/: (.*)/s).slice(0, 2)));
+    const kinds = { html: 'text/html', js: 'text/javascript', css: 'text/css' };
+    const asked = [];
+    await page.route('**', (route) => {
+      const { pathname } = new URL(route.request().url());
+      asked.push(pathname);
+      const file = pathname === '/' ? 'index.html' : pathname.slice(1);
+      const contentType = kinds[file.split('.').at(-1)];
+      if (contentType === undefined) return route.abort();
+      return route.fulfill({ headers: { ...headers, 'content-type': contentType }, body: readFileSync(join(folder, file)) });
+    });
+    await page.goto(`https://${host}/`);
+    const settled = () => page.waitForFunction(() => document.querySelector('#trouble:not(:empty), textarea.out, #half') !== null);
+    let what = '';
+    await withKey(page, key, async () => {
+      if (text === undefined) {
+        await page.fill('#name', name);
+        await page.click('#make');
+        await settled();
+      } else {
+        await page.fill('#text', text);
+        await page.click('#read');
+        await page.waitForFunction(() => document.querySelector('#trouble:not(:empty), #act button') !== null);
+        what = await page.locator('#what').textContent();
+        if (await page.locator('#act button.yes').count() === 1) {
+          await page.click('#act button.yes');
+          await settled();
+        }
+        if (half !== undefined) {
+          await page.fill('#half', half);
+          await page.click('#act button.yes');
+          await page.waitForFunction(() => document.querySelector('#trouble:not(:empty), textarea.out') !== null);
+        }
+      }
+    });
+    const answer = {
+      title: await page.locator('#title').innerText(), trouble: await page.locator('#trouble').innerText(), what, asked,
+      asks: await page.locator('#half').count() === 1,
+      out: await page.locator('textarea.out').evaluateAll((all) => all.map((one) => one.value)),
+    };
+    await page.close();
+    return answer;
+  },
+
+  /** Forgets what pages kept in this browser. */
+  forget: async () => {
+    const page = await context.newPage();
+    await page.route('**', (route) => route.fulfill({ contentType: 'text/html', body: 'empty' }));
+    await page.goto(`https://${OPERATE}/empty.html`);
+    await page.evaluate(() => localStorage.clear());
+    await page.close();
   },
 
   end: async () => {

@@ -64,7 +64,7 @@ pub(crate) fn has_browser() -> bool {
 }
 
 /// The binary `holdfast` next to `harbor`; built if it is missing.
-fn holdfast() -> &'static Path {
+pub(crate) fn holdfast() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
         let path = Path::new(HARBOR).with_file_name("holdfast");
@@ -82,7 +82,7 @@ fn holdfast() -> &'static Path {
 }
 
 /// A process that ends with the value.
-struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Process {
     fn stop(mut self) {
@@ -100,10 +100,10 @@ impl Drop for Process {
 }
 
 /// A folder that goes with the value.
-struct Temporary(PathBuf);
+pub(crate) struct Temporary(pub(crate) PathBuf);
 
 impl Temporary {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("holdfast-browser-{}-{number}", std::process::id()));
@@ -114,11 +114,11 @@ impl Temporary {
         Self(path)
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         self.0.join(name).display().to_string()
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         fs::write(self.0.join(name), text).unwrap();
         fs::set_permissions(self.0.join(name), fs::Permissions::from_mode(0o600)).unwrap();
     }
@@ -132,13 +132,13 @@ impl Drop for Temporary {
     }
 }
 
-fn run(program: &Path, args: &[&str], token: &str) -> String {
+pub(crate) fn run(program: &Path, args: &[&str], token: &str) -> String {
     let output = Command::new(program).args(args).env("HOLDFAST_TOKEN", token).output().unwrap();
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
@@ -442,14 +442,14 @@ fn time(http: &Http, url: &str) -> Option<Timestamp> {
     Timestamp::parse(answer.body["time"].as_str()?).ok()
 }
 
-fn spawn(program: &Path, args: &[&str], folder: &Path, log: &Path) -> Process {
+pub(crate) fn spawn(program: &Path, args: &[&str], folder: &Path, log: &Path) -> Process {
     let log = fs::File::options().create(true).append(true).open(log).unwrap();
     let mut command = Command::new(program);
     command.args(args).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     Process(command.spawn().unwrap())
 }
 
-fn serve_holdfast(dir: &Temporary, listen: &str, start: Timestamp, rate: u32) -> Process {
+pub(crate) fn serve_holdfast(dir: &Temporary, listen: &str, start: Timestamp, rate: u32) -> Process {
     let (start, rate) = (start.to_string(), rate.to_string());
     let args = ["serve", "--data", "data", "--config", "server.toml", "--listen", listen];
     let more = ["--clock-start", &start, "--clock-rate", &rate];
@@ -682,7 +682,7 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    fn start(dir: &Temporary, port: &str, spki: &str) -> Self {
+    pub(crate) fn start(dir: &Temporary, port: &str, spki: &str) -> Self {
         let settings = json!({
             "client": repository("tests/client"), "chromium": CHROMIUM, "port": port, "spki": spki,
             "folder": dir.0.join("profile"),
