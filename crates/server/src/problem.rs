@@ -163,8 +163,16 @@ const TABLE: &[Row] = &[
     ("operator_payload_invalid", 422, "The payload is not what the act takes."),
     ("operator_payload_differs", 422, "The payload is not the one whose digest was signed."),
     ("operator_key_malformed", 422, "The public key is not 32 bytes in base64url."),
-    ("operator_signature_malformed", 422, "The signature is not 64 bytes in base64url."),
+    (
+        "operator_signature_malformed",
+        422,
+        "Neither an Ed25519 signature nor a passkey's assertion in base64url.",
+    ),
     ("operator_signature_invalid", 422, "The signature is not this operator's over this text."),
+    ("operator_signature_kind", 422, "The operator's key is of the other kind: Ed25519 or passkey."),
+    ("operator_passkey_differs", 422, "The passkey is not the one that is enrolled for this operator."),
+    ("operator_party_missing", 422, "The configuration names no relying party for operators' passkeys."),
+    ("operator_user_not_verified", 422, "The passkey did not verify its owner, as operators' passkeys must."),
     ("operator_signature_repeated", 422, "The same operator signed twice: each counts once."),
     ("import_chunk_invalid", 422, "The part of the import does not read as one."),
     // Transactions.

@@ -30,6 +30,7 @@ mod kill;
 mod mandates;
 mod operators;
 mod panic;
+mod passkeys;
 mod server;
 mod serving;
 mod sessions;

@@ -19,6 +19,7 @@ mod exchange;
 mod house;
 mod keys;
 mod mandates;
+mod passkeys;
 mod payments;
 mod policies;
 mod process;

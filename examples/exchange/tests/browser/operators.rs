@@ -68,7 +68,8 @@ fn an_operator_signs_with_a_passkey_what_the_page_shows_and_holdfast_and_signer_
 
     // A loosening act: a token that can ask for payments.
     let file = dir.text("token.text");
-    let scopes = ["token", "new", "--client", "app", "--scopes", "read,service", "--out", &file, "--url", &url];
+    let scopes =
+        ["token", "new", "--client", "app", "--scopes", "read,service", "--out", &file, "--url", &url];
     run(holdfast(), &scopes, "");
     let act = fs::read_to_string(&file).unwrap();
     let signed = page(&mut browser, json!({ "text": act }));
@@ -119,13 +120,25 @@ fn signer_takes_it(dir: &Temporary, browser: &mut Browser, passkey: &str, half: 
     let id: String = made.store.iter().map(|byte| format!("{byte:02x}")).collect();
     dir.write(
         "wallet/signer.toml",
-        &pins(&format!("store = \"{id}\"\nrelease_keys = [\"{}\"]\n", holdfast_authn::print_operator_key(&made.receipt_key))),
+        &pins(&format!(
+            "store = \"{id}\"\nrelease_keys = [\"{}\"]\n",
+            holdfast_authn::print_operator_key(&made.receipt_key)
+        )),
     );
     let mut signer = Signer::open(Pins::load(&pinned).unwrap(), &store, system_clock()).unwrap();
     signer.halt().unwrap();
 
     let file = dir.text("resume.text");
-    let args = ["operator", "text", "resume_signer", "signer:harbor-hot", "--exchange", "harbor.example", "--out", &file];
+    let args = [
+        "operator",
+        "text",
+        "resume_signer",
+        "signer:harbor-hot",
+        "--exchange",
+        "harbor.example",
+        "--out",
+        &file,
+    ];
     run(holdfast(), &args, "");
     let resume = fs::read_to_string(&file).unwrap();
     let signed = page(browser, json!({ "text": resume, "half": half }));
