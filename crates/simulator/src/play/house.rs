@@ -12,7 +12,8 @@ use holdfast_decision::configuration::{
 };
 use holdfast_values::texts::{Nonce, Seconds};
 use holdfast_values::{
-    Amount, AssetNetwork, AssetSpec, Family, IdError, Name, Network, Timestamp, UsdCents, time,
+    Amount, AssetNetwork, AssetSpec, Family, IdError, Name, Network, OperatorProof, OperatorPublicKey,
+    Timestamp, UsdCents, time,
 };
 
 use crate::exchange::{Buckets, Exchange};
@@ -89,6 +90,7 @@ fn stated(exchange: &Exchange) -> Result<Configuration, IdError> {
             approve: party("approve.harbor.example", "https://approve.harbor.example"),
             login: None,
         })),
+        operate: None,
     })
 }
 
@@ -142,7 +144,7 @@ fn key_of(name: &str) -> [u8; 32] {
 }
 
 pub(super) fn operator(name: Name) -> OperatorKey {
-    OperatorKey { public_key: key_of(name.as_str()), name }
+    OperatorKey { public_key: OperatorPublicKey::Ed25519(key_of(name.as_str())), name }
 }
 
 /// The first record.
@@ -181,7 +183,10 @@ pub(super) fn act(act: Act, operators: Vec<Name>, at: Timestamp, nonce: [u8; 32]
     );
     let signatures = operators
         .into_iter()
-        .map(|name| OperatorSignature { operator: operator(name), signature: [0; 64] })
+        .map(|name| OperatorSignature {
+            operator: operator(name),
+            signature: OperatorProof::Ed25519([0; 64]),
+        })
         .collect();
     Command::OperatorAct(Box::new(OperatorAct { text, signatures, act }))
 }

@@ -94,7 +94,7 @@ fn signed(stand: &Stand, text: &str) -> SignedAct {
         text: std::fs::read_to_string(text).unwrap(),
         signatures: vec![OperatorSignature {
             operator: "carol".parse().unwrap(),
-            signature: holdfast_authn::operator::parse_operator_signature(signature).unwrap(),
+            signature: holdfast_authn::parse_operator_proof(signature).unwrap(),
         }],
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn approve_in_place(data: &Path, text: &str, signers: [&str; 2]) {
         .map(|name| {
             let mut operator = operator.clone();
             operator.name = name.parse().unwrap();
-            OperatorSignature { operator, signature: [7; 64] }
+            OperatorSignature { operator, signature: holdfast_values::OperatorProof::Ed25519([7; 64]) }
         })
         .into();
     let mut events: Vec<Event> = minicbor::decode(&record.events).unwrap();
