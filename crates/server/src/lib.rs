@@ -20,6 +20,7 @@ pub mod http;
 pub mod intake;
 pub mod metrics;
 pub mod outbox;
+pub mod played;
 pub mod problem;
 pub mod record;
 pub mod recovery;

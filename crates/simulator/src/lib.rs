@@ -14,6 +14,7 @@
 )]
 
 pub mod attackers;
+pub mod decide;
 pub mod draw;
 pub mod exchange;
 pub mod format;

@@ -4,6 +4,7 @@
 pub mod address;
 pub mod backup;
 mod client;
+pub mod decide;
 pub mod import;
 pub mod init;
 pub mod journal;
@@ -73,6 +74,8 @@ enum Command {
     Restore(restore::RestoreArgs),
     /// Let a restored journal go on, with what its signers have paid since taken in.
     Recover(recover::RecoverArgs),
+    /// Decide a file of events in order, as a simulated exchange.
+    Decide(decide::DecideArgs),
     /// Why a withdrawal was decided as it was.
     Why(why::WhyArgs),
     /// The read model: rebuild it from the journal.
@@ -101,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Recover(args) => recover::run(&args),
+        Command::Decide(args) => decide::run(&args),
         Command::Why(args) => why::run(args),
         Command::Views(args) => views::run(args),
         Command::Watch(args) => watch::run(&args),

@@ -130,12 +130,7 @@ impl Desk<'_> {
 ///
 /// # Errors
 /// `body_too_large` if the journal does not take it.
-pub fn draft_of(
-    state: &State,
-    at: Timestamp,
-    command: &Command,
-    events: &Vec<Event>,
-) -> Result<Draft, Problem> {
+pub fn draft_of(state: &State, at: Timestamp, command: &Command, events: &[Event]) -> Result<Draft, Problem> {
     let (Ok(command), Ok(events)) = (minicbor::to_vec(command), minicbor::to_vec(events)) else {
         return Err(Problem::new("internal").detail("a record cannot be encoded"));
     };

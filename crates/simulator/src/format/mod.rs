@@ -3,8 +3,18 @@
 //! Bodies are those of the public API, with two differences: what the API verifies (signatures, assertions, codes) is here
 //! the verdict, and a withdrawal is named by the id of the event that asked for it, since Holdfast mints its own ids later.
 
+mod json;
+mod read;
+mod schema;
+mod table;
+mod write;
+
 use holdfast_values::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+pub use read::{Bad, BadLine, LINE_MAX, ReadError, Reader, parse_line};
+pub use schema::schema;
+pub use write::write_head;
 
 /// The name and version that a file's first line carries.
 pub const FORMAT: &str = "holdfast-events/1";
@@ -21,8 +31,8 @@ pub struct Entry {
 }
 
 /// What happened. `type` says which, the other fields are the public API's.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum Body {
     /// `POST /v1/accounts`
     OpenAccount {
@@ -36,7 +46,7 @@ pub enum Body {
         /// Whose.
         account: Box<str>,
         /// Who asked: the owner (`panic-link`) or staff. Absent: staff.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<Box<str>>,
     },
     /// `POST /v1/accounts/{id}/limits`: lowers them.
@@ -88,13 +98,13 @@ pub enum Body {
         /// Of `read`, `trade`, `withdraw`, `transfer`.
         scopes: Vec<KeyScope>,
         /// Addresses and networks that it works from; needed to withdraw.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[serde(skip_serializing_if = "Vec::is_empty")]
         ip_allowlist: Vec<Box<str>>,
         /// Only the customer has the private half.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
         asymmetric: bool,
         /// The session that made it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         session: Option<Facts>,
     },
     /// `DELETE /v1/accounts/{id}/api-keys/{key}`
@@ -111,7 +121,7 @@ pub enum Body {
         /// A name of its own: 1 to 64 of `[A-Za-z0-9._:-]`.
         credential: Box<str>,
         /// The credential that approved this, where the account has one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         approved_by: Option<Box<str>>,
     },
     /// `POST /v1/accounts/{id}/sessions`: a sign-in, or a session that goes on from elsewhere.
@@ -232,7 +242,7 @@ pub enum Body {
         /// How much, decimal text.
         bought_amount: Box<str>,
         /// The API key, if one traded.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         key: Option<Box<str>>,
     },
     /// The customer wrote to support. Context: no rule reads it yet.
@@ -245,19 +255,19 @@ pub enum Body {
 }
 
 /// A destination.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct To {
     /// `bitcoin`, `ethereum`, ...
     pub network: Box<str>,
     /// As the network writes it.
     pub address: Box<str>,
     /// Where the network has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub memo: Option<Box<str>>,
 }
 
 /// What changed about an account's protection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecurityKind {
     /// The password was changed or reset.
@@ -271,7 +281,7 @@ pub enum SecurityKind {
 }
 
 /// What an API key may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyScope {
     /// Read balances and history.
@@ -285,16 +295,16 @@ pub enum KeyScope {
 }
 
 /// How a withdrawal came in.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Channel {
     /// Through a web or app session.
     Session {
         /// A one-time code was shown.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
         one_time_code: bool,
         /// What the edge knows.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         facts: Option<Facts>,
     },
     /// Signed with an API key; verified.
@@ -307,26 +317,25 @@ pub enum Channel {
 }
 
 /// What the exchange's edge knows of a session.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Facts {
     /// The device's own lasting cookie.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<Box<str>>,
     /// The address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<Box<str>>,
     /// The user agent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<Box<str>>,
     /// The TLS fingerprint (JA4).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Box<str>>,
     /// ISO 3166-1 alpha-2, capitals.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub country: Option<Box<str>>,
     /// Autonomous system.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub asn: Option<u32>,
 }
 

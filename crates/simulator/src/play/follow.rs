@@ -58,6 +58,10 @@ impl Book {
         all.map(|(id, _)| *id).collect()
     }
 
+    pub(super) fn open(&self) -> usize {
+        self.open.values().filter(|open| !open.has_left).count()
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.open.is_empty()
     }

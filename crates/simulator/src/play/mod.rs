@@ -286,6 +286,25 @@ impl Play {
         &self.state
     }
 
+    /// The hash of the policy that decides, in hexadecimal.
+    pub fn policy_hash(&self) -> String {
+        let hash = match self.first.as_deref() {
+            Some(Command::Initialise(first)) => first.policy.hash,
+            _ => self.state.policy_hash(),
+        };
+        hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// True if that account was opened.
+    pub fn knows(&self, account: &str) -> bool {
+        account.parse().is_ok_and(|id| self.state.account_index(&id).is_some())
+    }
+
+    /// How many withdrawals are open: neither paid for good nor ended.
+    pub fn open(&self) -> usize {
+        self.book.open()
+    }
+
     /// How many commands were decided, ticks included.
     pub const fn commands(&self) -> u64 {
         self.commands
