@@ -18,6 +18,7 @@ mod policies;
 mod report;
 mod server;
 mod signer;
+mod simulator;
 mod size;
 mod transactions;
 mod world;
@@ -110,7 +111,7 @@ impl Options {
 /// A part's name and what measures it.
 type Part = (&'static str, fn(&Options) -> Result<Report, Failure>);
 
-const PARTS: [Part; 13] = [
+const PARTS: [Part; 14] = [
     ("pipeline", pipeline::run),
     ("evaluator", evaluator::run),
     ("policy", policies::run),
@@ -124,6 +125,7 @@ const PARTS: [Part; 13] = [
     ("gateway", gateway::run),
     ("assertions", assertions::run),
     ("codes", codes::run),
+    ("simulator", simulator::run),
 ];
 
 fn main() -> ExitCode {

@@ -559,3 +559,22 @@ fn a_hundred_thousand_accounts_live_a_day() {
     assert!((60_000..600_000).contains(&entries.len()), "{}", entries.len());
     assert!(entries.windows(2).all(|two| two[0].at <= two[1].at));
 }
+
+#[test]
+fn holdfast_refuses_no_entry() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/baseline");
+    let pack = holdfast_cedar::load_dir(root).unwrap();
+    for model in MODELS {
+        let settings = Settings { extremes: Extreme::ALL.to_vec(), ..settings(model, 500, 20, 7) };
+        let policy = holdfast_decision::command::PolicySource {
+            hash: pack.hash,
+            files: pack.files.clone(),
+            program: pack.program.to_bytes(),
+        };
+        let mut play = crate::play::Play::new(&settings.exchange, policy, 1).unwrap();
+        for entry in told(&settings, 1) {
+            let answer = play.submit(&entry);
+            assert!(!matches!(answer, crate::play::Answer::Refused { .. }), "{answer:?} {entry:?}");
+        }
+    }
+}
