@@ -35,6 +35,8 @@ use follow::Book;
 use staff::Staff;
 use wallet::Wallet;
 
+/// What an owner writes about whose money somebody else moved.
+pub const THEFT: &str = "theft";
 /// How often the last prices are told again, so that they are never stale.
 const PRICES_EVERY: u64 = 5 * time::MINUTE;
 /// A silence longer than this, in which nothing is open, has no prices.
@@ -343,6 +345,7 @@ impl Play {
         let command = match command {
             Ok(Some(command)) => command,
             Ok(None) => {
+                self.was_written_to(at, entry);
                 self.taken(at, entry);
                 return Answer::Taken;
             }
@@ -395,6 +398,18 @@ impl Play {
 
     fn refused(&mut self, at: Timestamp, entry: &Entry, refused: Refused) -> Answer {
         let Refused { code, detail } = refused;
+        // Whoever signs for what he may not is noticed by that alone.
+        let is_act = matches!(
+            entry.body,
+            Body::ApproveHeld { .. }
+                | Body::Resume { .. }
+                | Body::SetLimits { .. }
+                | Body::RaiseBuckets { .. }
+        );
+        if is_act {
+            let event = entry.id.clone();
+            self.log.push(Line { at, what: What::Alarm { kind: "operator_act_refused".into(), event } });
+        }
         let what = What::Refused { event: entry.id.clone(), code: code.clone(), detail };
         self.log.push(Line { at, what });
         Answer::Refused { code }

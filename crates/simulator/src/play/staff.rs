@@ -8,7 +8,8 @@ use holdfast_decision::command::{Command, Scope};
 use holdfast_decision::event::{AccountIndex, Status};
 use holdfast_values::{Name, Timestamp, WithdrawalId, time};
 
-use super::{OPERATORS, Play, Todo, around, edge, happens, house};
+use super::{OPERATORS, Play, THEFT, Todo, around, edge, happens, house};
+use crate::format::{Body, Entry};
 use crate::log::{Upon, What};
 
 /// How long a halt lasts before operators sign its end.
@@ -114,6 +115,15 @@ impl Play {
         self.staff.complaining.remove(&account);
         self.line(at, What::Alarm { kind: "complaint".into(), event: event.into() });
         self.incident(at);
+    }
+
+    /// Somebody wrote to support: that an account was robbed without a withdrawal, by trades, only its owner knows.
+    pub(super) fn was_written_to(&mut self, at: Timestamp, entry: &Entry) {
+        let Body::Support { account, about } = &entry.body else { return };
+        if self.with_customers && **about == *THEFT && self.marks.accounts.contains_key(account) {
+            self.line(at, What::Alarm { kind: "complaint".into(), event: entry.id.clone() });
+            self.incident(at);
+        }
     }
 
     /// Somebody knows that this is an attack: everything stops in a while.
