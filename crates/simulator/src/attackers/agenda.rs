@@ -1,6 +1,6 @@
 //! What an attacker has planned: requests with their times. Most of an attack is preparation that nobody answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use holdfast_values::Timestamp;
 
@@ -40,6 +40,11 @@ impl Agenda {
             }
         }
     }
+}
+
+/// The next one of a queue, if it is due.
+pub(super) fn next_due<T>(queue: &mut VecDeque<T>, is_due: impl FnOnce(&T) -> bool) -> Option<T> {
+    if queue.front().is_some_and(is_due) { queue.pop_front() } else { None }
 }
 
 /// Whether a refusal says that the account is out of his hands.

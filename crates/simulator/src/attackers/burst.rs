@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use holdfast_policy::Factor;
 use holdfast_values::{Timestamp, time};
 
+use super::agenda::next_due;
 use super::coins::Coins;
 use super::raid::Raid;
 use super::reach::{Attacker, Reach};
@@ -84,10 +85,10 @@ impl Attacker for Burst {
 
     fn act(&mut self, at: Timestamp, reach: &mut dyn Reach) {
         self.raid.agenda.act(at, reach);
-        while let Some(ask) = self.asks.pop_front_if(|ask| ask.at <= at) {
+        while let Some(ask) = next_due(&mut self.asks, |ask| ask.at <= at) {
             self.ask(at, ask, reach);
         }
-        while let Some((_, account, event)) = self.sent.pop_front_if(|(due, ..)| *due <= at) {
+        while let Some((_, account, event)) = next_due(&mut self.sent, |(due, ..)| *due <= at) {
             self.look(account, event, reach);
         }
         self.raid.taker.act(at, reach);

@@ -14,6 +14,7 @@ use super::taker::Purse;
 use super::vault::Beside;
 use crate::draw::{self, Draw};
 use crate::format::{Body, Entry, Facts, KeyScope, To};
+use crate::play::OPERATORS;
 use crate::population::{FIRST_FULL_DAY, Person, Population, Tier, Way, addresses, ids};
 
 /// What comes with an account.
@@ -45,7 +46,6 @@ pub(super) struct Caster<'a> {
     pub(super) hands: Hands,
     /// The earliest time at which the attacker may act.
     pub(super) from: Timestamp,
-    pub(super) ends: Timestamp,
     before: Vec<(Timestamp, Body)>,
     taken: BTreeSet<u32>,
     mules: u32,
@@ -63,7 +63,6 @@ pub(super) fn cast(attack: &'static Attack, population: &Population, seed: u64) 
         draw: draw::draw(seed, attack.name, &[]),
         hands: Hands::new(attack, seed, ends),
         from,
-        ends,
         before: Vec::new(),
         taken: BTreeSet::new(),
         mules: 0,
@@ -218,6 +217,18 @@ impl<'a> Caster<'a> {
         Purse { account: account.into(), targets: self.targets(addresses), from, ..Purse::default() }
     }
 
+    /// What an incident takes from an account, and no more: what else its owner has is not counted as there.
+    pub(super) fn only(&mut self, account: &str, of: &[(&'static str, Coins)]) {
+        for (asset, amount) in of {
+            self.top_up(account, asset, *amount);
+        }
+        let Some(held) = self.hands.accounts.get_mut(account) else { return };
+        for (asset, has) in &mut held.loot.balances {
+            *has =
+                of.iter().filter(|(of, _)| of == asset).fold(Coins(0), |sum, (_, amount)| sum.plus(*amount));
+        }
+    }
+
     /// Its owner was given so much more, days before, in a few deposits: the drill needs it to be there.
     pub(super) fn top_up(&mut self, account: &str, asset: &'static str, up_to: Coins) {
         let Some(held) = self.hands.accounts.get_mut(account) else { return };
@@ -237,6 +248,23 @@ impl<'a> Caster<'a> {
                 Body::Deposit { account: account.into(), asset: asset.into(), amount: amount.text() },
             );
         }
+    }
+
+    /// Its owner had asked for wider limits, and two operators signed for them: the drill needs them to be that wide.
+    pub(super) fn widen(&mut self, person: &Person, account: &str, usd_24h: u64) {
+        if person.tier.usd_24h() >= usd_24h {
+            return;
+        }
+        if let Some(held) = self.hands.accounts.get_mut(account) {
+            held.loot.usd_cents_24h = usd_24h.saturating_mul(100);
+        }
+        let at = self.from.plus(self.span(6 * time::HOUR));
+        let (day, month) = (usd_24h.to_string().into(), usd_24h.saturating_mul(10).to_string().into());
+        let operators = OPERATORS.into_iter().take(2).map(Into::into).collect();
+        self.ordinary(
+            at,
+            Body::SetLimits { account: account.into(), usd_24h: day, usd_30d: month, operators },
+        );
     }
 
     /// Something ordinary that a drill needs to have happened before.
@@ -267,8 +295,8 @@ impl<'a> Caster<'a> {
 
     /// The name of a new API key, in the form of everybody's.
     pub(super) fn key_name(&mut self) -> Box<str> {
-        let number = self.draw.random_range(0..1_000_000_000_000u64);
-        format!("key_{number:012x}").into()
+        let drawn = self.hands.id();
+        format!("ak_{}", drawn.get(1..).unwrap_or_default()).into()
     }
 
     /// A key that withdraws, made by an attacker for addresses of his own.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use holdfast_values::Timestamp;
 
+use super::agenda::next_due;
 use super::catalogue::Attack;
 use super::hands::{Hands, Spent};
 use super::reach::Attacker;
@@ -23,8 +24,8 @@ pub trait Stage {
     fn seen(&self, event: &str) -> Option<Seen>;
     /// That event will be the attacker's. Private to owners and analysts.
     fn mark_event(&mut self, event: &str);
-    /// That account is in the attacker's hands. Private to owners and analysts.
-    fn mark_account(&mut self, account: &str);
+    /// That account is in the attacker's hands, or his own. Private to owners and analysts.
+    fn mark_account(&mut self, account: &str, mule: bool);
     /// US cents for a whole coin.
     fn price(&self, asset: &str) -> Option<u64>;
 }
@@ -42,8 +43,12 @@ impl Stage for Play {
         self.mark_attacker_event(event);
     }
 
-    fn mark_account(&mut self, account: &str) {
-        self.mark_attacker_account(account);
+    fn mark_account(&mut self, account: &str, mule: bool) {
+        if mule {
+            self.mark_mule(account);
+        } else {
+            self.mark_attacker_account(account);
+        }
     }
 
     fn price(&self, asset: &str) -> Option<u64> {
@@ -80,12 +85,19 @@ impl Casting {
         let before = self.before.front().map(|entry| entry.at);
         let attacker = self.attacker.wakes().filter(|_| !self.hands.is_over());
         let beside = self.beside.as_ref().map(|(at, _)| *at);
-        before.into_iter().chain(attacker).chain(beside).min()
+        let letters = self.hands.letters.first_key_value().map(|((at, _), _)| *at);
+        before.into_iter().chain(attacker).chain(beside).chain(letters).min()
     }
 
     /// Acts at `at`, which is when it [wakes](Self::wakes), or later.
     pub fn act(&mut self, at: Timestamp, stage: &mut dyn Stage) {
-        while let Some(entry) = self.before.pop_front_if(|entry| entry.at <= at) {
+        while let Some(entry) = next_due(&mut self.before, |entry| entry.at <= at) {
+            stage.submit(&entry);
+            self.hands.entries.push(entry);
+        }
+        while let Some(letter) = self.hands.letters.first_entry().filter(|letter| letter.key().0 <= at) {
+            let body = letter.remove();
+            let entry = Entry { at, id: self.hands.id(), body };
             stage.submit(&entry);
             self.hands.entries.push(entry);
         }

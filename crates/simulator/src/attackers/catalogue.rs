@@ -177,6 +177,30 @@ pub fn named(name: &str) -> Option<&'static Attack> {
 }
 
 impl Attack {
+    /// Its page in `docs/drills/`.
+    pub const fn page(&self) -> &'static str {
+        match self.kind {
+            Kind::Stuffing => "stuffing.md",
+            Kind::Relay => "relay.md",
+            Kind::Patient(_) => "patient.md",
+            Kind::Mules => "mules.md",
+            Kind::Insider(_) => "insider.md",
+            Kind::KeyLeak => "key-leak.md",
+            Kind::JustUnder => "just-under.md",
+            Kind::Mimicry => "mimicry.md",
+            Kind::Incident(incident) => match incident {
+                Incident::Binance2019 => "binance-2019.md",
+                Incident::Binance2018 => "binance-2018.md",
+                Incident::CryptoCom2022 => "cryptocom-2022.md",
+                Incident::Bitfinex2016 => "bitfinex-2016.md",
+                Incident::ThreeCommas2022 => "3commas-2022.md",
+                Incident::Bybit2025 => "bybit-2025.md",
+                Incident::BigOne2025 => "bigone-2025.md",
+                Incident::Poisoning2024 => "poisoning-2024.md",
+            },
+        }
+    }
+
     /// T1 to T8, or the incident's own name.
     pub const fn group(&self) -> &'static str {
         match self.kind {

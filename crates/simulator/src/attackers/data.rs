@@ -6,6 +6,8 @@ use std::path::Path;
 /// Relative to where a drill is started: the project's root.
 const FOLDER: &str = "../shared/data";
 
+type Addresses = Vec<Box<str>>;
+
 /// An address that somebody meant, and the one that they paid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pair {
@@ -14,16 +16,17 @@ pub(super) struct Pair {
 }
 
 /// The addresses of 7 May 2019: the 21 large outputs, then the 23 small ones.
-pub(super) fn binance_2019() -> Option<(Vec<Box<str>>, Vec<Box<str>>)> {
+pub(super) fn binance_2019() -> Option<(Addresses, Addresses)> {
     let path = Path::new(FOLDER).join("binance-hack-2019/hack_output_addresses.csv");
     outputs(&std::fs::read_to_string(path).ok()?)
 }
 
 /// The file's first column, bech32 apart from the rest; nothing if it is not that file.
-fn outputs(text: &str) -> Option<(Vec<Box<str>>, Vec<Box<str>>)> {
-    let rows = text.lines().skip(1).filter_map(|line| line.split(',').next()).map(Box::from);
-    let (large, small): (Vec<Box<str>>, Vec<Box<str>>) =
-        rows.partition(|address: &Box<str>| address.starts_with("bc1"));
+fn outputs(text: &str) -> Option<(Addresses, Addresses)> {
+    let (mut large, mut small) = (Vec::new(), Vec::new());
+    for address in text.lines().skip(1).filter_map(|line| line.split(',').next()) {
+        if address.starts_with("bc1") { &mut large } else { &mut small }.push(address.into());
+    }
     (large.len() == 21 && small.len() == 23).then_some((large, small))
 }
 

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use holdfast_values::Timestamp;
-use rand::Rng as _;
+use holdfast_values::{Timestamp, time};
+use rand::{Rng as _, RngExt as _};
 
 use super::casting::Stage;
 use super::coins::Coins;
@@ -12,7 +12,7 @@ use super::reach::{Budget, Cross, Insider, Loot, Reach, Sent, StolenKey};
 use crate::draw;
 use crate::format::{Body, Channel, Entry, KeyScope};
 use crate::log::{Line, What};
-use crate::play::{Answer, Seen};
+use crate::play::{Answer, Seen, THEFT};
 use crate::population::ids;
 use crate::truth::{Role, Truth};
 
@@ -39,6 +39,8 @@ pub(super) struct Held {
     pub(super) mule: bool,
     /// Its owner does himself what he is made to do: what is asked for is approved by himself.
     pub(super) deceived: Option<Box<str>>,
+    /// Its owner has written, or will.
+    pub(super) writes: bool,
     /// Withdrawals whose money is still reserved.
     pub(super) open: BTreeMap<Box<str>, (&'static str, Coins)>,
 }
@@ -58,6 +60,8 @@ pub(super) struct Hands {
     pub(super) truth: Truth,
     pub(super) entries: Vec<Entry>,
     pub(super) lines: Vec<Line>,
+    /// What owners will write, who find their money traded away.
+    pub(super) letters: BTreeMap<(Timestamp, u64), Body>,
     his: BTreeSet<Box<str>>,
     next: u64,
     over: bool,
@@ -76,6 +80,7 @@ impl Hands {
             truth: Truth::default(),
             entries: Vec::new(),
             lines: Vec::new(),
+            letters: BTreeMap::new(),
             his: BTreeSet::new(),
             // Each attack numbers its events apart, since several may be told of one run.
             next: draw::draw(seed, attack.name, &[]).next_u64() >> 24 << 22,
@@ -104,10 +109,26 @@ impl Hands {
         self.lines.extend(lines);
     }
 
+    /// The owner of an account that was traded empty writes once: half of them within twelve hours, all within two days.
+    fn will_write(&mut self, account: &str, at: Timestamp) {
+        let is_new = self
+            .accounts
+            .get_mut(account)
+            .is_some_and(|held| !held.mule && !core::mem::replace(&mut held.writes, true));
+        if is_new {
+            let number = u64::try_from(self.letters.len()).unwrap_or_default();
+            let mut draw = draw::draw(self.seed, "letter", &[number, at.0]);
+            let begins = (3 * time::HOUR) << draw.random_range(0..4u32);
+            let due = at.plus(begins).plus(draw.random_range(0..begins));
+            let body = Body::Support { account: account.into(), about: THEFT.into() };
+            self.letters.insert((due, self.next), body);
+        }
+    }
+
     /// The next event's id, which looks like everybody's.
     pub(super) fn id(&mut self) -> Box<str> {
         self.next = self.next.wrapping_add(1);
-        ids::event(self.seed, ids::From::Other(self.next >> 1))
+        ids::event(self.seed, ids::From::Other(self.next & (u64::MAX >> 1)))
     }
 }
 
@@ -136,7 +157,8 @@ impl At<'_> {
             .and_then(|account| self.hands.accounts.get(account))
             .is_some_and(|held| held.deceived.is_some());
         let event = self.hands.id();
-        if matches!(body, Body::RequestWithdrawal { .. }) && !deceived {
+        // The owner approves none of it: no withdrawal, and no key that is not his.
+        if !deceived {
             self.stage.mark_event(&event);
         }
         self.hands.truth.event(&event, self.hands.attack, role);
@@ -161,7 +183,7 @@ impl At<'_> {
             held.entered = true;
             hands.truth.account(account, self.at, hands.attack, held.mule);
             if held.deceived.is_none() {
-                self.stage.mark_account(account);
+                self.stage.mark_account(account, held.mule);
             }
         }
         true
@@ -253,7 +275,14 @@ impl Reach for At<'_> {
         let sent = self.send(role, body.clone());
         self.after(&sent, &body);
         if let Answer::Withdrawal(seen) = sent.answer {
-            self.settle(&sent.event, seen);
+            // What is shown is the withdrawal that was asked for, or that this is about.
+            let event = match &body {
+                Body::CancelWithdrawal { withdrawal, .. }
+                | Body::OneTimeCode { withdrawal, .. }
+                | Body::ApproveWithdrawal { withdrawal, .. } => withdrawal,
+                _ => &sent.event,
+            };
+            self.settle(event, seen);
         }
         sent
     }
@@ -326,6 +355,7 @@ impl Reach for At<'_> {
                 *has = if gains { has.plus(*amount) } else { has.less(*amount) };
             }
         }
+        self.hands.will_write(from, self.at);
         Answer::Taken
     }
 
@@ -340,8 +370,7 @@ impl Reach for At<'_> {
             mules: budget.mules.saturating_sub(spent.mules),
             requests: budget.requests.saturating_sub(spent.requests),
             looks: budget.looks.saturating_sub(spent.looks),
-            days: u32::try_from(self.hands.ends.since(self.at) / holdfast_values::time::DAY)
-                .unwrap_or(u32::MAX),
+            days: u32::try_from(self.hands.ends.since(self.at) / time::DAY).unwrap_or(u32::MAX),
         }
     }
 

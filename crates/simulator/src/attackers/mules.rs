@@ -6,18 +6,22 @@ use std::collections::VecDeque;
 use holdfast_values::{Timestamp, time};
 use rand::RngExt as _;
 
-use super::agenda::Agenda;
+use super::agenda::{Agenda, next_due};
 use super::cast::{Caster, Grip, Rank};
-use super::coins::Coins;
+use super::coins::{COIN, Coins};
 use super::raid::Raid;
 use super::reach::{Attacker, Cross, Reach};
 use super::taker::{Manner, Purse};
 use crate::format::{Body, Facts};
 use crate::play::Answer;
 use crate::population::{Kind, Way};
+use crate::truth::Role;
 
 /// What he pays for what he takes: 2 %. Assumed.
 const PAID_PERMILLE: u32 = 20;
+
+/// With less than this of a coin he cannot pay.
+const FLOAT_MIN: Coins = Coins(COIN / 2);
 
 /// Accounts of an attacker's own, opened over the first third of his time.
 pub(super) fn open(caster: &mut Caster<'_>, count: usize, with_keys: bool) -> Own {
@@ -40,8 +44,7 @@ pub(super) fn open(caster: &mut Caster<'_>, count: usize, with_keys: bool) -> Ow
         own.agenda.at(at.plus(2 * time::HOUR), deposit("ETH", float));
         own.agenda.at(at.plus(2 * time::HOUR), deposit("BTC", float.permille(30)));
         if with_keys {
-            let number: u64 = caster.draw.random_range(1_000_000..2_000_000);
-            let credential = format!("pk_{number:06}").into();
+            let credential = account.replace("ac_", "pk_").into();
             let body = Body::AddCredential { account: account.clone(), credential, approved_by: None };
             own.agenda.at(at.plus(3 * time::HOUR), body);
         }
@@ -106,7 +109,15 @@ pub(super) struct Trader {
 impl Trader {
     pub(super) fn new(own: Own, mut sources: Vec<Source>, settles: u64) -> Self {
         sources.sort_by(|a, b| (a.at, &a.account).cmp(&(b.at, &b.account)));
-        let manner = Manner { open_max: 3, pace: 3 * time::MINUTE, ..Manner::default() };
+        let manner = Manner {
+            // A passkey of his own answers whatever asks for one; from there he doubles.
+            first_cents: Some(4_000_000),
+            open_max: 3,
+            pace: 3 * time::MINUTE,
+            wary: true,
+            approves: true,
+            ..Manner::default()
+        };
         let started = vec![false; own.purses.len()];
         let raid = Raid::new(own.agenda, manner, Vec::new());
         Self { opens: own.opens, sources: sources.into(), raid, own: own.purses, turn: 0, started, settles }
@@ -142,10 +153,22 @@ impl Trader {
         reach: &mut dyn Reach,
     ) -> bool {
         let worth = amount.cents(reach.price(asset));
-        let float = reach.spied(&purse.account).and_then(|loot| loot.balances.get(against).copied());
+        let has = |reach: &mut dyn Reach| {
+            reach
+                .spied(&purse.account)
+                .and_then(|loot| loot.balances.get(against).copied())
+                .unwrap_or_default()
+        };
+        let mut float = has(reach);
+        if float < FLOAT_MIN {
+            // It has withdrawn even what it pays with.
+            let (account, amount) = (purse.account.clone(), FLOAT_MIN.text());
+            reach.submit(Role::Prepare, Body::Deposit { account, asset: against.into(), amount });
+            float = has(reach);
+        }
         let price = reach.price(against);
         // Never all of it: the next victim is to be paid, too.
-        let most = float.unwrap_or_default().permille(300);
+        let most = float.permille(300);
         let paid = Coins::worth(worth, price).permille(PAID_PERMILLE).min(most);
         if paid.0 == 0 {
             return false;
@@ -179,12 +202,12 @@ impl Attacker for Trader {
     }
 
     fn act(&mut self, at: Timestamp, reach: &mut dyn Reach) {
-        while let Some((_, account)) = self.opens.pop_front_if(|(due, _)| *due <= at) {
+        while let Some((_, account)) = next_due(&mut self.opens, |(due, _)| *due <= at) {
             reach.open(&account, "full");
         }
         // What is prepared comes before what it is for.
         self.raid.agenda.act(at, reach);
-        while let Some(source) = self.sources.pop_front_if(|source| source.at <= at) {
+        while let Some(source) = next_due(&mut self.sources, |source| source.at <= at) {
             self.trade(at, &source, reach);
         }
         self.raid.taker.act(at, reach);

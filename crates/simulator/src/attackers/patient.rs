@@ -18,6 +18,9 @@ use super::taker::{Manner, Purse};
 use crate::format::Body;
 use crate::population::{Kind, Way};
 
+/// He begins with 5,000 US dollars, and doubles what passes.
+const FIRST_CENTS: u64 = 500_000;
+
 pub(super) fn cast(caster: &mut Caster<'_>, shared: Shared) -> Box<dyn Attacker> {
     let victims =
         caster.victims(50, Rank::Richest, |person| matches!(person.kind, Kind::Customer | Kind::Trader));
@@ -56,7 +59,8 @@ pub(super) fn cast(caster: &mut Caster<'_>, shared: Shared) -> Box<dyn Attacker>
         let by_key = shared == Shared::Nothing && caster.draw.random();
         purses.push(Purse { account, targets, by_key, from, ..Purse::default() });
     }
-    Box::new(Raid::new(agenda, Manner { open_max: 3, ..Manner::default() }, purses))
+    let manner = Manner { first_cents: Some(FIRST_CENTS), open_max: 3, wary: true, ..Manner::default() };
+    Box::new(Raid::new(agenda, manner, purses))
 }
 
 /// What has to age, and visits in between so that device and place do so too.

@@ -38,6 +38,13 @@ pub(super) struct Manner {
     pub(super) lie_low: Micros,
     /// Whether he creeps up to what passes, half-way between what did and what did not.
     pub(super) creeps: bool,
+    /// Whether he begins low and doubles what passed, so that nobody ever looks at too much; and lies still where what used to
+    /// go at once goes no more, until it does again.
+    pub(super) wary: bool,
+    /// What he knows to be too much, and never asks for.
+    pub(super) ceiling_cents: u64,
+    /// Whether he approves, unasked, with keys of his own: accounts that are his have some.
+    pub(super) approves: bool,
 }
 
 impl Default for Manner {
@@ -52,6 +59,9 @@ impl Default for Manner {
             patience: 90 * time::MINUTE,
             lie_low: 6 * time::HOUR,
             creeps: false,
+            wary: false,
+            ceiling_cents: u64::MAX,
+            approves: false,
         }
     }
 }
@@ -97,6 +107,7 @@ struct Open {
     cents: u64,
     at: Timestamp,
     reviewed: bool,
+    approved: bool,
 }
 
 /// What one account taught about all.
@@ -108,6 +119,8 @@ struct Learned {
     reviewed: Option<u64>,
     /// The most that was paid.
     paid: u64,
+    /// Since when what he asked for has not been paid as it used to be.
+    stalled: Option<Timestamp>,
 }
 
 /// Takes from many accounts, each at its own pace.
@@ -121,6 +134,8 @@ pub(super) struct Taker {
 
 /// The most days that one account is come back to.
 const RESTS_MAX: u32 = 6;
+/// What used to take a minute or ten and has not gone after this is stopped.
+const STALLED_AFTER: Micros = 20 * time::MINUTE;
 /// How often he halves before he gives an account up.
 const STRIKES_MAX: u32 = 9;
 
@@ -211,15 +226,17 @@ impl Turn<'_> {
 
     /// How much he dares to ask for.
     fn wanted(&self, purse: &Purse, loot: &Loot) -> u64 {
+        let ceiling = self.manner.ceiling_cents;
         if let Some(cap) = purse.state.cap {
-            return cap;
+            return cap.min(ceiling);
         }
         let first = purse.first_cents.or(self.manner.first_cents).unwrap_or(u64::MAX);
         // What another account was asked a passkey for, or a person looked at, he does not try again.
         let [asks_key, reviewed] =
             [self.learned.asks_key, self.learned.reviewed].map(|least| least.unwrap_or(u64::MAX) / 2);
         let taught = asks_key.min(reviewed).max(self.learned.paid);
-        first.min(taught).min(loot.usd_cents_24h)
+        let first = if self.manner.wary { first.max(self.learned.paid) } else { first };
+        first.min(taught).min(loot.usd_cents_24h).min(ceiling)
     }
 
     /// The asset of which there is enough.
@@ -264,7 +281,7 @@ impl Turn<'_> {
         let sent = reach.submit(Role::Drain, body);
         match sent.answer {
             Answer::Withdrawal(seen) => {
-                let open = Open { event: sent.event, cents, at: self.at, reviewed: false };
+                let open = Open { event: sent.event, cents, at: self.at, reviewed: false, approved: false };
                 self.judge(purse, loot, open, seen, reach);
                 None
             }
@@ -299,26 +316,46 @@ impl Turn<'_> {
 
     /// What he makes of how one stands.
     fn judge(&mut self, purse: &mut Purse, loot: &Loot, mut open: Open, seen: Seen, reach: &mut dyn Reach) {
+        let seen = self.approve(purse, loot, &mut open, seen, reach);
         match seen {
             Seen::Sent => {
                 self.learned.paid = self.learned.paid.max(open.cents);
+                self.learned.stalled = None;
                 let state = &mut purse.state;
                 state.good = state.good.max(open.cents);
                 state.strikes = 0;
+                if self.manner.wary {
+                    let doubled = open.cents.saturating_mul(2);
+                    let passes = [state.bad, self.learned.reviewed, self.learned.asks_key];
+                    let is_over = passes.into_iter().flatten().any(|bad| doubled >= bad);
+                    state.cap = Some(if is_over { state.good } else { doubled.max(self.learned.paid) });
+                }
                 if self.manner.creeps
                     && let Some(bad) = state.bad.filter(|bad| *bad > state.good)
                 {
                     state.cap = Some(state.good.midpoint(bad));
                 }
             }
-            Seen::Refused => self.strike(purse, open.cents),
+            Seen::Refused => {
+                self.learned.stalled = None;
+                self.strike(purse, open.cents);
+            }
             // Its owner was there, or its time passed: the account is watched.
             Seen::Cancelled => {
+                self.learned.stalled = None;
                 purse.state.strikes = purse.state.strikes.saturating_add(2);
                 self.strike(purse, open.cents);
             }
             Seen::UnderReview => {
                 let least = self.learned.reviewed.map_or(open.cents, |least| least.min(open.cents));
+                if self.manner.wary {
+                    // Before anybody comes to look at it.
+                    self.learned.reviewed = Some(least);
+                    let (account, withdrawal) = (purse.account.clone(), open.event.clone());
+                    reach.submit(Role::Drain, Body::CancelWithdrawal { account, withdrawal });
+                    self.strike(purse, open.cents);
+                    return;
+                }
                 if !open.reviewed {
                     self.learned.reviewed = Some(least);
                     open.reviewed = true;
@@ -327,8 +364,37 @@ impl Turn<'_> {
                 }
                 purse.state.open.push(open);
             }
-            Seen::Pending { wants: None } => purse.state.open.push(open),
+            Seen::Pending { wants: None } => {
+                if self.manner.wary && self.learned.paid > 0 && self.at > open.at.plus(STALLED_AFTER) {
+                    self.learned.stalled.get_or_insert(self.at);
+                }
+                purse.state.open.push(open);
+            }
             Seen::Pending { wants: Some(factor) } => self.prove(purse, loot, open, factor, reach),
+        }
+    }
+
+    /// What waits he approves himself, where the account is his own: how it stands then.
+    fn approve(
+        &self,
+        purse: &Purse,
+        loot: &Loot,
+        open: &mut Open,
+        seen: Seen,
+        reach: &mut dyn Reach,
+    ) -> Seen {
+        let waits = matches!(seen, Seen::Pending { wants: None } | Seen::UnderReview);
+        let Some(credential) =
+            loot.credential.as_ref().filter(|_| self.manner.approves && waits && !open.approved)
+        else {
+            return seen;
+        };
+        open.approved = true;
+        let (account, withdrawal) = (purse.account.clone(), open.event.clone());
+        let body = Body::ApproveWithdrawal { account, withdrawal, credential: credential.clone() };
+        match reach.submit(Role::Drain, body).answer {
+            Answer::Withdrawal(now) => now,
+            Answer::Taken | Answer::Refused { .. } => seen,
         }
     }
 

@@ -14,7 +14,7 @@ use super::super::reach::Attacker;
 use super::super::taker::{Manner, Purse};
 use super::shares;
 use crate::format::{Body, To};
-use crate::population::{Kind, Way};
+use crate::population::{Kind, Tier, Way};
 
 /// Everything that left.
 pub(in super::super) const TOTAL: Coins = Coins::whole(7_074);
@@ -39,6 +39,7 @@ pub(in super::super) fn cast(caster: &mut Caster<'_>) -> Box<dyn Attacker> {
         let owner = caster.usual(person);
         let facts = caster.stranger(Way::Home, Some(&owner));
         let account = caster.hold(person, Grip { codes: true, ..Grip::default() }, facts.clone());
+        caster.widen(person, &account, Tier::Vip400.usd_24h());
         let entered = caster.between(caster.days_before(75), caster.days_before(20).plus(1));
         agenda.at(entered, Body::Session { account: account.clone(), facts: facts.clone() });
         agenda.at(
@@ -60,7 +61,7 @@ pub(in super::super) fn cast(caster: &mut Caster<'_>) -> Box<dyn Attacker> {
         asks.extend(large.iter().map(|output| ask(output, true)));
         asks.extend(small.iter().map(|output| ask(output, false)));
         let sum = large.iter().chain(&small).fold(Coins(0), |sum, (_, amount)| sum.plus(*amount));
-        caster.top_up(&account, "BTC", sum);
+        caster.only(&account, &[("BTC", sum)]);
         // Slices of what is left go to the same addresses.
         let targets = [("BTC", large.into_iter().map(|(to, _)| to).collect())].into();
         let from = burst.plus(3 * time::MINUTE).plus(caster.span(time::MINUTE));

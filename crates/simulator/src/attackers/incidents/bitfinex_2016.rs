@@ -38,7 +38,7 @@ pub(in super::super) fn cast(caster: &mut Caster<'_>) -> Box<dyn Attacker> {
         let facts = caster.usual(person);
         let grip = Grip { codes: true, cookies: true, ..Grip::default() };
         let account = caster.hold(person, grip, facts.clone());
-        caster.top_up(&account, "BTC", amount);
+        caster.only(&account, &[("BTC", amount)]);
         let from = strike.plus(caster.span(WITHIN));
         agenda.at(from.minus(time::MINUTE), Body::Session { account: account.clone(), facts });
         purses.push(Purse { from, ..caster.purse(&account, from, 1) });

@@ -46,12 +46,12 @@ pub(in super::super) fn cast(caster: &mut Caster<'_>) -> Box<dyn Attacker> {
         let account = caster.hold(person, Grip { codes: true, ..Grip::default() }, facts.clone());
         let at = begins.plus(caster.span(WITHIN));
         agenda.at(at.minus(30 * time::SECOND), Body::Session { account: account.clone(), facts });
+        caster.only(&account, &[("BTC", btc), ("ETH", eth)]);
         let purse = caster.purse(&account, at.plus(5 * time::MINUTE), 1);
         for (asset, amount) in [("BTC", btc), ("ETH", eth)] {
             if amount.0 == 0 {
                 continue;
             }
-            caster.top_up(&account, asset, amount);
             if let Some(to) = purse.targets.get(asset).and_then(|targets| targets.first()).cloned() {
                 asks.push(Ask { at, account: account.clone(), asset, to, amount, by_key: false });
             }

@@ -13,12 +13,12 @@ use super::super::raid::Raid;
 use super::super::reach::Attacker;
 use super::super::taker::{Manner, Purse};
 use crate::format::{Body, Channel, To};
-use crate::population::Kind;
+use crate::population::{Kind, Tier};
 
 /// The one of 3 May, and others who copy from their history on the same days. Assumed.
 const VICTIMS: usize = 40;
 /// The large one: what 1,155 WBTC were worth does not fit any limit here, so it is what fits the widest, in ether.
-const LARGE: Coins = Coins::whole(13_500);
+const LARGE: Coins = Coins::whole(12_000);
 
 pub(in super::super) fn cast(caster: &mut Caster<'_>) -> Box<dyn Attacker> {
     let usual = |person: &crate::population::Person| matches!(person.kind, Kind::Customer);
@@ -33,6 +33,9 @@ pub(in super::super) fn cast(caster: &mut Caster<'_>) -> Box<dyn Attacker> {
         let grip = Grip { codes: true, cookies: true, ..Grip::default() };
         let account = caster.hold(person, grip, facts.clone());
         let amount = if place == 0 { LARGE } else { Coins(caster.draw.random_range(COIN / 2..30 * COIN)) };
+        if place == 0 {
+            caster.widen(person, &account, Tier::Vip400.usd_24h());
+        }
         caster.top_up(&account, "ETH", amount.plus(Coins::whole(1)));
         if let Some(held) = caster.hands.accounts.get_mut(&account) {
             // He touches it himself. Without one he has none to be deceived with, and shows a code.

@@ -37,7 +37,7 @@ pub(in super::super) fn cast(caster: &mut Caster<'_>) -> Box<dyn Attacker> {
     let (first, last) = (caster.full_day(0, 3, 0, 0), caster.full_day(5, 20, 0, 0));
     for (person, amount) in victims.into_iter().zip(shares(total, &weights)) {
         let account = caster.hold(person, Grip { keys: true, ..Grip::default() }, Facts::default());
-        caster.top_up(&account, "BTC", amount);
+        caster.only(&account, &[("BTC", amount)]);
         let keys = population.api_keys(person).into_iter();
         let key = keys.filter(|key| key.scopes.contains(&KeyScope::Trade)).map(|key| key.id).next();
         let at = caster.between(first, last);

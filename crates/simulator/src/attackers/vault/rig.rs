@@ -427,7 +427,6 @@ fee_bucket = {{ size = "0.01", refill_per_hour = "0.01" }}
     }
 
     /// What the signer says.
-    #[expect(clippy::result_large_err, reason = "the signer's own refusal, looked at once")]
     pub(super) fn ask(
         &self,
         signer: &mut Signer,
