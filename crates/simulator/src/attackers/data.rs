@@ -6,6 +6,9 @@ use std::path::Path;
 /// Relative to where a drill is started: the project's root.
 const FOLDER: &str = "../shared/data";
 
+const OUTPUTS: &str = "binance-hack-2019/hack_output_addresses.csv";
+const POISONED: &str = "address-poisoning/ethereum.csv";
+
 type Addresses = Vec<Box<str>>;
 
 /// An address that somebody meant, and the one that they paid.
@@ -17,8 +20,11 @@ pub(super) struct Pair {
 
 /// The addresses of 7 May 2019: the 21 large outputs, then the 23 small ones.
 pub(super) fn binance_2019() -> Option<(Addresses, Addresses)> {
-    let path = Path::new(FOLDER).join("binance-hack-2019/hack_output_addresses.csv");
-    outputs(&std::fs::read_to_string(path).ok()?)
+    outputs(&read(Path::new(FOLDER), OUTPUTS)?)
+}
+
+fn read(folder: &Path, file: &str) -> Option<String> {
+    std::fs::read_to_string(folder.join(file)).ok()
 }
 
 /// The file's first column, bech32 apart from the rest; nothing if it is not that file.
@@ -32,8 +38,7 @@ fn outputs(text: &str) -> Option<(Addresses, Addresses)> {
 
 /// Pairs of addresses of which one was paid for the other; none where there is no such file.
 pub(super) fn poisoning() -> Vec<Pair> {
-    let path = Path::new(FOLDER).join("address-poisoning/ethereum.csv");
-    std::fs::read_to_string(path).map(|text| pairs(&text)).unwrap_or_default()
+    read(Path::new(FOLDER), POISONED).map(|text| pairs(&text)).unwrap_or_default()
 }
 
 fn pairs(text: &str) -> Vec<Pair> {
@@ -57,7 +62,29 @@ fn pairs(text: &str) -> Vec<Pair> {
 
 #[cfg(test)]
 mod tests {
+    use holdfast_values::{Destination, Network};
+
     use super::*;
+
+    #[test]
+    fn real_addresses_can_be_paid() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+        let (Some(hack), Some(poisoned)) = (read(&folder, OUTPUTS), read(&folder, POISONED)) else {
+            eprintln!("skipped: ../shared/data is absent");
+            return;
+        };
+        let (large, small) = outputs(&hack).expect("21 and 23 outputs");
+        for address in large.iter().chain(&small) {
+            Destination::parse(Network::Bitcoin, address, None).expect(address);
+        }
+        let pairs = pairs(&poisoned);
+        assert!(pairs.len() > 1_000, "{} pairs", pairs.len());
+        for Pair { intended, alike } in &pairs {
+            for address in [intended, alike] {
+                Destination::parse(Network::Ethereum, address, None).expect(address);
+            }
+        }
+    }
 
     #[test]
     fn another_file_is_not_believed() {
