@@ -16,10 +16,12 @@
 pub mod attackers;
 pub mod decide;
 pub mod draw;
+pub mod drill;
 pub mod exchange;
 pub mod format;
 pub mod log;
 pub mod play;
 pub mod population;
+pub mod report;
 pub mod score;
 pub mod truth;

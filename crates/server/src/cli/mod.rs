@@ -5,6 +5,7 @@ pub mod address;
 pub mod backup;
 mod client;
 pub mod decide;
+pub mod drill;
 pub mod import;
 pub mod init;
 pub mod journal;
@@ -17,6 +18,7 @@ pub mod recover;
 pub mod release_key;
 pub mod replay;
 pub mod restore;
+pub mod score;
 pub mod serve;
 pub mod text;
 pub mod token;
@@ -78,6 +80,8 @@ enum Command {
     Decide(decide::DecideArgs),
     /// Why a withdrawal was decided as it was.
     Why(why::WhyArgs),
+    Drill(drill::DrillArgs),
+    Score(score::ScoreArgs),
     /// The read model: rebuild it from the journal.
     Views(views::ViewsArgs),
     /// Watch a wallet on a chain's node and report what spends from it.
@@ -106,6 +110,8 @@ pub fn main() -> ExitCode {
         Command::Recover(args) => recover::run(&args),
         Command::Decide(args) => decide::run(&args),
         Command::Why(args) => why::run(args),
+        Command::Drill(args) => drill::run(&args),
+        Command::Score(args) => score::run(&args),
         Command::Views(args) => views::run(args),
         Command::Watch(args) => watch::run(&args),
     }

@@ -3,6 +3,7 @@
 
 mod attack;
 pub mod figure;
+pub mod files;
 pub mod layer;
 mod ordinary;
 pub mod rank;
@@ -74,6 +75,7 @@ struct Case {
     was_held: bool,
     is_held: bool,
     denied: bool,
+    denied_by_staff: bool,
     closed: bool,
     standing: Standing,
     dwell_until: Option<Timestamp>,
@@ -441,6 +443,15 @@ impl Scorer {
             case.is_attacker == is_attacker && (is_attacker || self.window.holds(case.requested_at))
         })
     }
+}
+
+/// The names of all scores: of an attack, and of ordinary customers.
+pub fn names() -> (Vec<&'static str>, Vec<&'static str>) {
+    let mut scorer = Scorer::new(Window::new(&Exchange::default(), Timestamp::ZERO, Timestamp::ZERO, None));
+    scorer.mark(&Mark::Event { id: "".into(), attack: "".into(), role: Role::Prepare });
+    let scores = scorer.finish();
+    let of = |figures: &[Figure]| figures.iter().map(|figure| figure.name).collect();
+    (of(&scores.attack), of(&scores.ordinary))
 }
 
 /// The value of a sum that lasts: cents as a figure keeps them.

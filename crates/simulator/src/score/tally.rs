@@ -22,6 +22,7 @@ impl Case {
             was_held: false,
             is_held: false,
             denied: false,
+            denied_by_staff: false,
             closed: false,
             standing,
             dwell_until: None,
@@ -94,10 +95,13 @@ impl Case {
         } else if self.credit.0 == Layer::Wallet {
             self.credit = (if by_staff { Layer::Halt } else { now.layer }, now.code.clone());
         }
-        self.touch(now.layer);
+        if !by_staff {
+            self.touch(now.layer);
+        }
         self.is_held = status == "held";
         self.was_held |= self.is_held;
         self.denied |= status == "denied";
+        self.denied_by_staff |= by_staff && status == "denied";
         self.closed |= status == "denied";
         self.standing = now;
         self.dwell_until = dwell_until;
