@@ -1,26 +1,24 @@
 //! History: every policy that ever decided, since when, on whose word, read from the journal. Reads only.
 //!
-//! Each signature that a policy came in by is verified again here, over the text that the journal keeps.
+//! Nothing is believed that can be found out again: `recount` verifies each signature over the text that the journal keeps,
+//! and counts hands and time anew.
 
-use std::collections::BTreeSet;
+mod recount;
 
-use holdfast_authn::webauthn::RelyingParty;
-use holdfast_authn::{print_operator_public_key, verify_operator};
-use holdfast_decision::command::{Command, OperatorAct};
-use holdfast_decision::configuration::Configuration;
-use holdfast_decision::event::{Approval, Event, PolicyMove};
+use holdfast_decision::event::{Event, PolicyMove};
 use holdfast_journal::{JournalError, Record};
-use holdfast_values::{Name, OperatorPublicKey, OperatorText, TextDigest};
 use minicbor::Decoder;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::exchange::relying_party;
 use crate::record::{self, Decoded, RecordError, hex};
 
-/// Commands that may bring another policy or another operator: their numbers in records. `Initialise`, `Tick` (an act's time
-/// may have come), `OperatorAct`.
-const TELLING: [u32; 3] = [0, 2, 20];
+use recount::Recount;
+
+/// Events that bring another policy, or tell who may and how long it takes: their numbers in records. `Initialised`,
+/// `DowntimeRecorded`, `ClockSuspected`, `ClockConfirmed`, `Configured` to `RulesActivated`, `PolicyProposed` to
+/// `ActTookEffect`.
+const TELLING: [core::ops::RangeInclusive<u32>; 3] = [0..=3, 32..=36, 68..=74];
 
 /// Why the history cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +46,8 @@ impl HistoryError {
 pub struct Era {
     /// The pack's hash.
     pub hash: String,
-    /// `initial`, `approved`, `tightened`, `restored`; `activated` by rules before version 3.
+    /// `initial`, `approved`, `tightened`, `restored`; `activated` by rules before version 3; `unknown` where records are
+    /// under a policy that none brought.
     pub how: String,
     /// From when it decided.
     pub since: String,
@@ -64,10 +63,17 @@ pub struct Era {
     pub reason: Option<String>,
     /// What operators signed.
     pub text: Option<String>,
+    /// When that was accepted: from then on an approval waits.
+    pub accepted: Option<String>,
     /// Who signed, each verified again.
     pub approvals: Vec<Signed>,
-    /// Every signature is good, by an operator who was enrolled with that key, over a text that names this pack. True of the
-    /// initial policy, which nobody signs.
+    /// How many operators that makes, who counted when it began to decide.
+    pub counted: u32,
+    /// How many it takes.
+    pub needed: u32,
+    /// What is wrong with it, in words; nothing if all was found to be as it must be.
+    pub problems: Vec<String>,
+    /// Nothing is wrong. Of the initial policy, which nobody signs, that its files have its hash.
     pub verified: bool,
 }
 
@@ -76,10 +82,12 @@ pub struct Era {
 pub struct Signed {
     /// Whose.
     pub operator: String,
-    /// Ed25519 in base64url, or `passkey:` and the SHA-256 of the passkey's public key.
+    /// Ed25519.
     pub public_key: String,
     /// The signature is good, and the operator had been enrolled with that key.
     pub valid: bool,
+    /// It counts: it is valid, and neither its author's hand nor that of somebody enrolled too recently.
+    pub counts: bool,
 }
 
 /// Every policy so far; goes on where it stopped.
@@ -87,10 +95,9 @@ pub struct Signed {
 pub struct History {
     last: u64,
     eras: Vec<Era>,
-    /// Every operator's key that was ever enrolled.
-    enrolled: BTreeSet<(Name, OperatorPublicKey)>,
-    /// Every relying party that operators' passkeys ever signed for.
-    parties: Vec<RelyingParty>,
+    recount: Recount,
+    /// The policy that the record before was under, if no record had brought it.
+    stray: Option<[u8; 32]>,
 }
 
 impl History {
@@ -111,104 +118,103 @@ impl History {
     /// # Errors
     /// [`HistoryError::Record`].
     pub fn take(&mut self, record: &Record) -> Result<(), HistoryError> {
-        let mut decoder = Decoder::new(&record.command);
-        let variant = decoder.array().ok().and_then(|_| decoder.u32().ok());
-        if variant.is_none_or(|variant| TELLING.contains(&variant)) {
+        if self.last > 0 && record.policy != self.recount.policy() {
+            self.stray(record);
+        } else {
+            self.stray = None;
+        }
+        if tells(&record.events) != Some(false) {
             self.tell(&record::decode(record)?);
         }
         self.last = record.sequence;
         Ok(())
     }
 
+    /// A record is under a policy that none before it brought.
+    fn stray(&mut self, record: &Record) {
+        if self.stray.replace(record.policy) == Some(record.policy) {
+            return;
+        }
+        let at = holdfast_values::Timestamp(record.time).to_string();
+        let mut era = era((record.sequence, at), &record.policy, "unknown");
+        era.problems.push("records are under this policy, and none before them brought it".to_owned());
+        self.follow(era);
+    }
+
     fn tell(&mut self, decoded: &Decoded) {
         let mut moved: Option<&PolicyMove> = None;
         for event in &decoded.events {
             match event {
-                Event::Configured(configuration) => self.configured(configuration),
-                Event::Initialised(first) => {
-                    self.configured(&first.configuration);
-                    self.enrolled
-                        .extend(first.operators.iter().map(|key| (key.name.clone(), key.public_key)));
-                    let mut era = era(decoded, &first.policy.hash, "initial");
-                    era.verified = true;
-                    self.eras.push(era);
-                }
-                Event::OperatorEnrolled(key) => {
-                    self.enrolled.insert((key.name.clone(), key.public_key));
-                }
                 Event::PolicyMoved(told) => moved = Some(told),
+                Event::Initialised(first) => {
+                    let mut era = of(decoded, &first.policy.hash, "initial");
+                    self.recount.begin(decoded, first, &mut era);
+                    self.follow(era);
+                }
                 Event::PolicyActivated(source) => {
-                    let how = moved.map_or("activated", |moved| moved.how.name());
-                    let mut era = era(decoded, &source.hash, how);
-                    if let Some(last) = self.eras.last_mut() {
-                        last.until = Some(era.since.clone());
-                        era.from = Some(last.hash.clone());
-                    }
+                    let moved = moved.take();
+                    let mut era =
+                        of(decoded, &source.hash, moved.map_or("activated", |moved| moved.how.name()));
                     era.author = moved.and_then(|moved| moved.author.as_ref()).map(ToString::to_string);
                     era.reason = moved.and_then(|moved| moved.reason.clone());
-                    let signed = match (moved.take(), &decoded.command) {
-                        (Some(moved), _) => Some(moved.approval.clone()),
-                        (None, Command::OperatorAct(signed)) => Some(approval(signed)),
-                        (None, _) => None,
-                    };
-                    if let Some(signed) = signed {
-                        self.verify(&mut era, &signed);
-                    }
-                    self.eras.push(era);
+                    self.recount.moves(decoded, moved, source, &mut era);
+                    self.follow(era);
                 }
-                _ => {}
+                event => self.recount.take(decoded, event),
             }
+        }
+        if moved.is_some()
+            && let Some(era) = self.eras.last_mut()
+        {
+            era.problems.push(format!("record {} moves to another and brings none", decoded.sequence));
+            era.verified = false;
         }
     }
 
-    fn configured(&mut self, configuration: &Configuration) {
-        let party = configuration.operate.as_deref().map(relying_party);
-        self.parties.extend(party.filter(|party| !self.parties.contains(party)));
-    }
-
-    fn verify(&self, era: &mut Era, signed: &Approval) {
-        let digest = TextDigest::of(signed.text.as_bytes());
-        era.approvals = signed
-            .signatures
-            .iter()
-            .map(|signature| {
-                let key = &signature.operator;
-                // Its pages may have changed since it was signed.
-                let is_good = core::iter::once(None).chain(self.parties.iter().map(Some)).any(|party| {
-                    verify_operator(&key.public_key, party, &digest.0, &signature.signature).is_ok()
-                });
-                let is_known = self.enrolled.contains(&(key.name.clone(), key.public_key));
-                Signed {
-                    operator: key.name.to_string(),
-                    public_key: print_operator_public_key(&key.public_key),
-                    valid: is_good && is_known,
-                }
-            })
-            .collect();
-        let names_it = OperatorText::parse(signed.text.as_bytes())
-            .is_ok_and(|text| text.act.as_str().ends_with("_policy") && text.target.as_str() == era.hash);
-        let all = era.approvals.iter().all(|approval| approval.valid);
-        era.verified = names_it && all && !era.approvals.is_empty();
-        era.text = Some(signed.text.clone());
+    fn follow(&mut self, mut era: Era) {
+        era.verified = era.problems.is_empty();
+        if let Some(last) = self.eras.last_mut() {
+            last.until = Some(era.since.clone());
+            era.from = Some(last.hash.clone());
+        }
+        self.eras.push(era);
     }
 }
 
-fn era(decoded: &Decoded, hash: &[u8; 32], how: &str) -> Era {
+/// Whether one of these events is worth reading; nothing if that cannot be seen.
+fn tells(events: &[u8]) -> Option<bool> {
+    let mut decoder = Decoder::new(events);
+    for _ in 0..decoder.array().ok()?? {
+        decoder.array().ok()??;
+        let variant = decoder.u32().ok()?;
+        if TELLING.iter().any(|telling| telling.contains(&variant)) {
+            return Some(true);
+        }
+        decoder.skip().ok()?;
+    }
+    Some(false)
+}
+
+fn of(decoded: &Decoded, hash: &[u8; 32], how: &str) -> Era {
+    era((decoded.sequence, decoded.at.to_string()), hash, how)
+}
+
+fn era((sequence, since): (u64, String), hash: &[u8; 32], how: &str) -> Era {
     Era {
         hash: hex(hash),
         how: how.to_owned(),
-        since: decoded.at.to_string(),
+        since,
         until: None,
-        sequence: decoded.sequence,
+        sequence,
         from: None,
         author: None,
         reason: None,
         text: None,
+        accepted: None,
         approvals: Vec::new(),
+        counted: 0,
+        needed: 0,
+        problems: Vec::new(),
         verified: false,
     }
-}
-
-fn approval(signed: &OperatorAct) -> Approval {
-    Approval { text: signed.text.clone(), signatures: signed.signatures.clone() }
 }

@@ -11,6 +11,7 @@ mod backtest;
 mod commands;
 mod fixture;
 mod governance;
+mod history;
 mod payments;
 mod protection;
 mod record;

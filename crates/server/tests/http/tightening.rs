@@ -220,6 +220,7 @@ fn the_commands_tighten_the_live_policy_and_the_log_tells_it_with_its_signature_
     assert!(eras.iter().all(|era| era["verified"] == true), "{of_data}");
     let text = holdfast(&["policy", "log", "--data", &data]);
     assert!(text.contains("signed by carol (signature verified)"), "{text}");
+    assert!(text.contains(", 1 of 1 operators counted\n  verified\n"), "{text}");
 
     // A proposal with its back-test: signed and sent it stands open, until anyone trusted takes it back.
     let (out, payload) = (path("propose.txt"), path("proposal.json"));

@@ -19,7 +19,8 @@ const PROGRESS_EVERY: u64 = 4_096;
 
 /// Every policy that ever decided, since when and on whose word; open proposals, and acts that wait for their time.
 ///
-/// Each signature is verified again. Exits 1 if one is not good.
+/// Each is found out again from the journal: the signatures, whose hands counted (the author's does not), how many it takes,
+/// what was proposed, how long it waited, that a tightening tightens. Exits 1 if anything is wrong with one.
 #[derive(clap::Args, Debug)]
 pub(super) struct LogArgs {
     /// Read this data directory; a server may be running on it. Without it the server is asked.
@@ -133,12 +134,26 @@ fn text(found: &Value) -> String {
             }
         }
         for signed in items(era, "approvals") {
-            let valid = signed.get("valid") == Some(&Value::Bool(true));
-            let says = if valid { "signature verified" } else { "SIGNATURE NOT GOOD" };
+            let is = |key: &str| signed.get(key) == Some(&Value::Bool(true));
+            let says = match (is("valid"), is("counts")) {
+                (true, true) => "signature verified",
+                (true, false) => "signature verified, does not count",
+                (false, _) => "SIGNATURE NOT GOOD",
+            };
             let _infallible = writeln!(text, "  signed by {} ({says})", field(signed, "operator"));
         }
-        if era.get("verified") != Some(&Value::Bool(true)) {
-            text.push_str("  NOT VERIFIED: no good signature names this pack; see docs/policy.md\n");
+        let number = |key: &str| era.get(key).and_then(Value::as_u64).unwrap_or_default();
+        if let Some(accepted) = era.get("accepted").and_then(Value::as_str) {
+            let (counted, needed) = (number("counted"), number("needed"));
+            let _infallible =
+                writeln!(text, "  accepted {accepted}, {counted} of {needed} operators counted");
+        }
+        if era.get("verified") == Some(&Value::Bool(true)) {
+            text.push_str("  verified\n");
+        } else {
+            for problem in items(era, "problems").iter().filter_map(Value::as_str) {
+                let _infallible = writeln!(text, "  NOT VERIFIED: {problem}");
+            }
         }
     }
     for open in items(found, "proposals") {
