@@ -9,6 +9,7 @@ mod compile;
 pub mod docs;
 pub mod fmt;
 pub mod judge;
+pub mod known;
 mod lint;
 mod load;
 pub mod new;

@@ -49,7 +49,7 @@ fn found(text: &str, solver: &Solver) -> Vec<(&'static str, String)> {
 fn the_shipped_packs_are_free_of_warnings() {
     let Some(solver) = solver() else { return };
     for name in ["baseline", "limits-2019", "limits-24h"] {
-        let report = check_dir(&packs().join(name), Some((&solver, &|_| {})), true);
+        let report = check_dir(&packs().join(name), None, Some((&solver, &|_| {})), true);
         println!("{}", report.text);
         assert!(report.ok, "{name}");
     }
@@ -65,7 +65,7 @@ fn a_pack_that_was_just_begun_is_proved_and_free_of_warnings() {
     assert!(new_dir(&dir).ok);
     let proved = prove_dir(&dir, &solver, &|_| {});
     assert!(proved.ok, "{}", proved.text);
-    let checked = check_dir(&dir, Some((&solver, &|_| {})), true);
+    let checked = check_dir(&dir, None, Some((&solver, &|_| {})), true);
     assert!(checked.ok, "{}", checked.text);
 }
 
@@ -122,7 +122,7 @@ fn what_never_matches_overflows_or_is_needless_is_found() {
 fn warnings_fail_only_where_they_are_denied_and_a_missing_solver_always() {
     let none = Solver::at("/nonexistent/cvc5");
     let path = packs().join("limits-2019");
-    assert!(check_dir(&path, None, true).ok);
-    let report = check_dir(&path, Some((&none, &|_| {})), false);
+    assert!(check_dir(&path, None, None, true).ok);
+    let report = check_dir(&path, None, Some((&none, &|_| {})), false);
     assert!(!report.ok && report.text.contains("apt install cvc5"), "{}", report.text);
 }

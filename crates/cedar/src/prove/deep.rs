@@ -21,6 +21,7 @@ use super::proof::self_test;
 use super::rules::{Bound, Rule, Rules, World, meets};
 use super::solver::{Failure, Session, Solver};
 use super::{Progress, Watch};
+use crate::known::{Known, check_words};
 use crate::load::load_dir;
 use crate::pack::{CompiledPack, with_stack};
 use crate::problem::PackError;
@@ -353,12 +354,18 @@ fn shadowed(
 
 /// Everything that [`report::check_dir`] checks, with warnings: those without a solver, and where one is given, those
 /// that need it. What could not be asked makes the report bad; warnings do if they are denied.
-pub fn check_dir(path: &Path, deep: Option<(&Solver, Watch<'_>)>, deny_warnings: bool) -> Report {
+pub fn check_dir(
+    path: &Path,
+    known: Option<&Known>,
+    deep: Option<(&Solver, Watch<'_>)>,
+    deny_warnings: bool,
+) -> Report {
     let mut report = report::check_dir(path);
     if !report.ok {
         return report;
     }
     let found = load_dir(path).and_then(|pack| {
+        known.map_or(Ok(()), |known| check_words(&pack, known))?;
         let mut warnings = lints(&pack, &reason_texts(path)?);
         let mut not_proved = Vec::new();
         if let Some((solver, watch)) = deep {

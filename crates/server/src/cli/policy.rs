@@ -7,17 +7,19 @@ mod log;
 mod shadow;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use holdfast_cedar::fmt::format_dir;
 use holdfast_cedar::judge::test_dir;
+use holdfast_cedar::known::Known;
 use holdfast_cedar::new::new_dir;
 use holdfast_cedar::prove::{Solver, Watch, check_dir, diff_dirs, prove_dir};
 use holdfast_cedar::report::{Report, explain_dir};
 use holdfast_cedar::{docs, schema};
 
 use super::proving::{Asking, ask};
+use super::{Failure, finish};
 
 /// Check, explain and describe packs of policies.
 #[derive(clap::Args, Debug)]
@@ -35,6 +37,9 @@ enum PolicyCommand {
         /// Warn also of policies that are dead, needless, hidden by others or can error: needs cvc5.
         #[arg(long)]
         deep: bool,
+        /// The exchange's configuration: assets, networks and tiers that the pack names must be in it.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
         /// End with 1 if there is a warning.
         #[arg(long)]
         deny_warnings: bool,
@@ -127,13 +132,16 @@ enum PolicyCommand {
 /// Runs the command: 0 if all is well, 1 if the pack or a fact was refused, or nothing could be printed.
 pub fn run(args: PolicyArgs) -> ExitCode {
     let written = match args.command {
-        PolicyCommand::Check { dir, deep: false, deny_warnings, json, .. } => {
-            return tell(&check_dir(&dir, None, deny_warnings), json);
-        }
-        PolicyCommand::Check { dir, deep: true, deny_warnings, asking, json } => {
+        PolicyCommand::Check { dir, deep, config, deny_warnings, asking, json } => {
+            let known = match config.as_deref().map(known).transpose() {
+                Ok(known) => known,
+                Err(failure) => return finish(Err(failure)),
+            };
             let check =
-                |solver: &Solver, watch: Watch<'_>| check_dir(&dir, Some((solver, watch)), deny_warnings);
-            return tell(&ask(&asking, check), json);
+                |deep: Option<(&Solver, Watch<'_>)>| check_dir(&dir, known.as_ref(), deep, deny_warnings);
+            let report =
+                if deep { ask(&asking, |solver, watch| check(Some((solver, watch)))) } else { check(None) };
+            return tell(&report, json);
         }
         PolicyCommand::Explain { dir, given, file, json } => {
             return tell(&explain_dir(&dir, file.as_deref(), &given), json);
@@ -158,6 +166,20 @@ pub fn run(args: PolicyArgs) -> ExitCode {
         PolicyCommand::Schema { markdown: false } => print(&schema::schema_text()),
     };
     code(written)
+}
+
+/// What a configuration has that policies can name.
+fn known(path: &Path) -> Result<Known, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::new("file", format!("cannot read {}: {error}", path.display())))?;
+    let configuration = crate::exchange::parse(&text)
+        .map_err(|error| Failure::new("configuration_invalid", format!("{}: {error}", path.display())))?;
+    let networks = configuration.assets.iter().flat_map(|asset| &asset.wallets);
+    Ok(Known {
+        assets: configuration.assets.iter().map(|asset| asset.spec.symbol.to_string()).collect(),
+        networks: networks.map(|(network, _)| network.name().to_owned()).collect(),
+        tiers: configuration.tiers.iter().map(|tier| tier.name.to_string()).collect(),
+    })
 }
 
 /// JSON and good news go to standard output, problems for people to standard error.
