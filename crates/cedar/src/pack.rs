@@ -6,6 +6,7 @@ use holdfast_policy::pack::pack_hash;
 use holdfast_policy::program::POLICIES_MAX;
 use holdfast_policy::{Policy, PolicyMeta, Program};
 
+use crate::load::INVARIANTS_FILE;
 use crate::problem::{PackError, Problem};
 use crate::scan::{Statement, statements};
 use crate::{compile, lint, schema, suggest, tighter};
@@ -176,6 +177,11 @@ fn check_sizes(files: &[(String, String)]) -> Result<(), PackError> {
             let help =
                 format!("letters, digits, '-' and '_', then .cedar, at most {FILE_NAME_MAX} characters");
             problems.push(Problem::of_pack("file_name_invalid", message).help(help));
+        }
+        if name == INVARIANTS_FILE {
+            // Beside a pack it is no part of it, and whoever reviews a directory would not look for a permit there.
+            let message = format!("{INVARIANTS_FILE} lies beside a pack, and is no part of it");
+            problems.push(Problem::of_pack("file_name_invalid", message).help("rename it"));
         }
         if !names.insert(name) {
             problems.push(Problem::of_pack("file_name_duplicate", format!("two files are named {shown:?}")));

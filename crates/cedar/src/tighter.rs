@@ -44,6 +44,12 @@ impl Sense {
 /// Everything that is wrong with the annotation of a forbid with this condition.
 pub(crate) fn check(annotation: &str, condition: &Expr) -> Vec<Complaint> {
     let (mut complaints, mut named) = (Vec::new(), Vec::new());
+    if calculates(condition) {
+        // holdfast-values compares packs without evaluating anything: what overflows is a hold, and whether a number that
+        // moved keeps it from being read cannot be seen there.
+        let message = format!("@{NAME}: no number moves in a rule that calculates (+, -, *)");
+        complaints.push((CODE, message, "compare facts with numbers alone, or split the rule".to_owned()));
+    }
     for entry in annotation.split(',') {
         let checked = entry_of(entry).and_then(|(fact, direction)| {
             if named.contains(&fact) {
@@ -105,6 +111,17 @@ fn agrees(fact: Fact, direction: Direction, condition: &Expr) -> Result<(), Stri
         }
     }
     Ok(())
+}
+
+fn calculates(expr: &Expr) -> bool {
+    match expr {
+        Expr::Arithmetic(..) | Expr::Negate(_) | Expr::Long(..0) => true,
+        Expr::Not(inner) | Expr::Among(inner, _) => calculates(inner),
+        Expr::All(parts) | Expr::Any(parts) => parts.iter().any(calculates),
+        Expr::If(parts) => parts.iter().any(calculates),
+        Expr::Compare(_, pair) => pair.iter().any(calculates),
+        Expr::Bool(_) | Expr::Long(_) | Expr::Text(_) | Expr::Member(..) | Expr::Fact(_) => false,
+    }
 }
 
 /// For each comparison of the fact, standing last on its left side, with what is on its right: the direction in which the

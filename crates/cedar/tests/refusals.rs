@@ -163,7 +163,7 @@ fn packs_are_bounded() {
     let code = |files: &[(String, String)]| compile_pack(files).map(|pack| pack.program).unwrap_err().code();
     assert_eq!(code(&[]), "pack_empty");
     assert_eq!(code(&[("a.cedar".into(), "// nothing".into())]), "pack_empty");
-    for name in ["a.txt", "../a.cedar", ".cedar", "ä.cedar", "a b.cedar"] {
+    for name in ["a.txt", "../a.cedar", ".cedar", "ä.cedar", "a b.cedar", "invariants.cedar"] {
         assert_eq!(code(&[(name.into(), one())]), "file_name_invalid", "{name}");
     }
     assert_eq!(code(&[("a.cedar".into(), one()), ("a.cedar".into(), one())]), "file_name_duplicate");
@@ -241,7 +241,7 @@ fn what_may_move_is_a_number_and_moves_only_so_that_the_rule_matches_more() {
         (
             "account.withdrawals_1h lower",
             "context.account.withdrawals_24h - context.account.withdrawals_1h >= 5",
-            "does not only widen",
+            "no number moves in a rule that calculates",
         ),
         ("amount_usd_cents lower", "5 < context.amount_usd_cents", "does not compare amount_usd_cents"),
         ("amount_usd_cents lower", "context.amount_usd_cents == 5", "does not compare amount_usd_cents"),
@@ -265,7 +265,17 @@ fn what_may_move_is_a_number_and_moves_only_so_that_the_rule_matches_more() {
         (
             "amount_usd_cents lower",
             "context.amount_usd_cents > 5 * context.account.age_hours",
-            "does not only widen",
+            "no number moves in a rule that calculates",
+        ),
+        (
+            "amount_usd_cents lower",
+            "context.amount_usd_cents > 5 || context.account.usd_cents_24h + context.amount_usd_cents > 9",
+            "no number moves in a rule that calculates",
+        ),
+        (
+            "amount_usd_cents lower",
+            "context.amount_usd_cents > 5 && context.account.age_hours > -1",
+            "no number moves in a rule that calculates",
         ),
     ] {
         let error = policy(tighter, condition).map(|pack| pack.program).unwrap_err();

@@ -211,12 +211,20 @@ impl Statement<'_> {
     ///
     /// A number is compared with a fact, directly: `context.PATH OP NUMBER`, joined to the rest of its clause by `&&`, `||`
     /// and brackets alone, in a clause without `if`. So the comparison can only make the clause as a whole more or less
-    /// true with it, and which way is tighter follows from the operator. What the forbid declares must say the same.
+    /// true with it, and which way is tighter follows from the operator. What the forbid declares must say the same. A
+    /// forbid that calculates has no such numbers: what overflows is held, and another number could keep a part that
+    /// overflows from being read.
     pub(super) fn movable(&self, tokens: &[Token<'_>]) -> Vec<(usize, Movable)> {
         let declared = self.annotation("tighter").and_then(|(_, value)| declarations(value.plain()?));
         let Some(declared) = declared.filter(|_| self.is_forbid) else { return Vec::new() };
         let declared: BTreeMap<String, Direction> = declared.into_iter().collect();
         let mut found = Vec::new();
+        let mut conditions = self.clauses.iter().flat_map(|(_, clause)| tokens.get(clause.clone()));
+        if conditions
+            .any(|inside| inside.iter().any(|token| ["+", "-", "*"].iter().any(|sign| token.is(sign))))
+        {
+            return found;
+        }
         for (is_when, clause) in &self.clauses {
             let Some(inside) = tokens.get(clause.clone()) else { continue };
             if inside.iter().any(|token| token.is("if")) {

@@ -237,6 +237,10 @@ fn a_number_moves_only_where_its_comparison_decides_alone_which_way_is_tighter()
         ("n lower", "when { context.n == 5 }"),
         ("n lower", "when { 5 < context.n }"),
         ("n lower", "when { context.n > -5 }"),
+        // What overflows is a hold; a dwell whose number moved could keep it from being read.
+        ("n lower", "when { context.n > 5 || context.m * 1000000 > 7 }"),
+        ("n lower", "when { context.n > 5 } unless { context.m - 1 > 7 }"),
+        ("n higher", "unless { context.n > 5 && context.m + context.l > 7 }"),
         ("m lower", "when { context.n > 5 }"),
         ("n  down", "when { context.n > 5 }"),
         ("n lower, n higher", "when { context.n > 5 }"),
