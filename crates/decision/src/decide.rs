@@ -234,6 +234,7 @@ fn lower_limits(
         usd_cents_24h: Some(usd_cents_24h),
         usd_cents_30d: Some(usd_cents_30d),
     });
+    crate::govern::supersede_limits(state, account, out);
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 //!
 //! All of it from rules version 3 on; before, everything that enough operators signed took effect at once.
 
-use holdfast_values::{Micros, Name, Timestamp, pack_hash, tightening};
+use holdfast_values::{AccountId, Micros, Name, Timestamp, pack_hash, tightening};
 
 use crate::acts::{Act, Digest, PolicyProposal, REASON_BYTES_MAX, REPORT_BYTES_MAX, Required, Waits};
 use crate::configuration::{Configuration, only_tightens};
@@ -55,6 +55,14 @@ pub(crate) fn terms(state: &State, at: Timestamp, act: &Act) -> Result<Terms, Re
     let terms = Terms { required: act.required(), delay };
     Ok(match act {
         Act::Configure(new) => configure_terms(state, at, new, terms),
+        Act::RevokeOperator(name) => {
+            let needed = state.configuration().parameters.loosening_signatures.max(2);
+            let rest = counting(state, at, |known| known != name);
+            // One who revokes alone must not become one without whom nothing goes: whoever holds a single stolen key would
+            // revoke the others down to where he cannot be revoked himself.
+            let required = if rest > needed { Required::One } else { Required::Several };
+            Terms { required, ..terms }
+        }
         Act::SetLimits { account, usd_cents_24h, usd_cents_30d } => {
             let known = state.account(account);
             let is_lower = known.is_some_and(|known| {
@@ -93,10 +101,20 @@ fn locks_out(state: &State, at: Timestamp, new: &Configuration) -> bool {
     if (old.loosening_signatures, old.operator_ageing) == (new.loosening_signatures, new.operator_ageing) {
         return false;
     }
-    let counting = state.operators().filter(|(_, operator)| {
-        operator.is_founder || state.steady.age(operator.enrolled_at, at) >= new.operator_ageing
+    aged(state, at, new.operator_ageing, |_| true) <= new.loosening_signatures
+}
+
+/// How many of these operators count.
+fn counting(state: &State, at: Timestamp, is_meant: impl Fn(&Name) -> bool) -> u32 {
+    aged(state, at, state.configuration().parameters.operator_ageing, is_meant)
+}
+
+fn aged(state: &State, at: Timestamp, ageing: Micros, is_meant: impl Fn(&Name) -> bool) -> u32 {
+    let aged = state.operators().filter(|(name, operator)| {
+        let is_aged = operator.is_founder || state.steady.age(operator.enrolled_at, at) >= ageing;
+        is_aged && is_meant(name)
     });
-    u32::try_from(counting.count()).unwrap_or(u32::MAX) <= new.loosening_signatures
+    u32::try_from(aged.count()).unwrap_or(u32::MAX)
 }
 
 /// How many signatures count, if they are enough.
@@ -324,6 +342,15 @@ pub(crate) fn halt(state: &State, scope: &Scope, by: &Name, out: &mut Events) {
         out.push(Event::Halted { scope: scope.clone() });
     }
     stop_where(state, by, out, |act| matches!(act, Act::Resume(meant) if meant == scope));
+}
+
+/// An account's limits are set at once: what waits to set them was signed before anybody knew, and does not undo it.
+pub(crate) fn supersede_limits(state: &State, account: &AccountId, out: &mut Events) {
+    let is_meant = |act: &Act| matches!(act, Act::SetLimits { account: meant, .. } if meant == account);
+    for waiting in state.scheduled_acts().filter(|waiting| is_meant(&waiting.scheduled.act)) {
+        let nonce = waiting.scheduled.nonce;
+        out.push(Event::ActLapsed { nonce, refusal: Refusal::LimitsSuperseded });
+    }
 }
 
 fn stop_where(state: &State, by: &Name, out: &mut Events, is_meant: impl Fn(&Act) -> bool) {

@@ -56,6 +56,8 @@ pub(crate) fn operate(state: &State, at: Timestamp, signed: &OperatorAct, out: &
     if terms.delay > 0 {
         out.truncate(before);
         crate::govern::schedule(state, at, (Digest(nonce), &act), (signers, terms.delay), out)?;
+    } else if let Act::SetLimits { account, .. } = act.act {
+        crate::govern::supersede_limits(state, account, out);
     }
     Ok(())
 }

@@ -136,6 +136,7 @@ codes! {
         92 RulesTooOld "rules_too_old" "This needs a later version of the rules: activate it first.",
         93 RulesOlder "rules_older" "The rules never go back to an older version.",
         94 ConfigurationSuperseded "configuration_superseded" "The configuration changed since this one was accepted: sign it again, on top of that change.",
+        95 LimitsSuperseded "limits_superseded" "The account's limits were set anew since this was accepted: sign it again, if it is still meant.",
     }
 }
 

@@ -345,6 +345,7 @@ pub const fn refusal_status(refusal: Refusal) -> u16 {
         | Refusal::PolicySuperseded
         | Refusal::ProposalExists
         | Refusal::ConfigurationSuperseded
+        | Refusal::LimitsSuperseded
         | Refusal::RulesTooOld
         | Refusal::RulesOlder
         | Refusal::CredentialExists

@@ -65,7 +65,7 @@ fn who_proposes_does_not_approve() {
 #[test]
 fn who_proposes_does_not_approve_under_a_second_name_of_the_same_key() {
     let mut run = proposed();
-    does(&mut run, Act::RevokeOperator(name("alice")), &["bob"]);
+    does(&mut run, Act::RevokeOperator(name("alice")), &OTHERS);
     let again = OperatorKey { name: name("alina"), public_key: operator("alice").public_key };
     does(&mut run, Act::EnrolOperator(again.clone()), &OTHERS);
     run.wait(time::DAY);

@@ -121,6 +121,44 @@ fn anyone_trusted_stops_what_waits_even_in_its_last_second() {
 }
 
 #[test]
+fn limits_that_are_lowered_end_a_raise_that_waits_for_the_same_account_and_no_other() {
+    let lower = Command::LowerLimits {
+        account: account(0),
+        usd_cents_24h: UsdCents(500),
+        usd_cents_30d: UsdCents(500),
+    };
+    let set = Act::SetLimits {
+        account: account(0),
+        usd_cents_24h: Some(UsdCents(500)),
+        usd_cents_30d: Some(UsdCents(500)),
+    };
+    for by_operator in [false, true] {
+        let mut run = with_account();
+        sure(&mut run, Command::OpenAccount { account: account(1), tier: name("full") });
+        let nonce = scheduled(&does(&mut run, raise(900_000_000), &TWO));
+        let other = Act::SetLimits {
+            account: account(1),
+            usd_cents_24h: Some(UsdCents(900_000_000)),
+            usd_cents_30d: Some(UsdCents(900_000_000)),
+        };
+        does(&mut run, other, &TWO);
+        run.wait(23 * time::HOUR);
+        let events =
+            if by_operator { does(&mut run, set.clone(), &["carol"]) } else { run.say(lower.clone()) };
+        let lapsed = Event::ActLapsed { nonce, refusal: Refusal::LimitsSuperseded };
+        assert_eq!(events.last(), Some(&lapsed), "{events:?}");
+        run.wait(time::DAY);
+        let limits = |of| run.state.account(&account(of)).unwrap().limits(run.state.configuration()).0;
+        assert_eq!((limits(0), limits(1)), (UsdCents(500), UsdCents(900_000_000)));
+        // What is signed after the lowering is another matter.
+        does(&mut run, raise(800_000_000), &TWO);
+        run.wait(time::DAY);
+        let limits = run.state.account(&account(0)).unwrap().limits(run.state.configuration()).0;
+        assert_eq!(limits, UsdCents(800_000_000));
+    }
+}
+
+#[test]
 fn a_stop_that_comes_when_the_time_has_come_but_nobody_ticked_still_counts() {
     let mut run = with_account();
     let nonce = scheduled(&does(&mut run, raise(900_000_000), &TWO));
@@ -133,7 +171,7 @@ fn a_stop_that_comes_when_the_time_has_come_but_nobody_ticked_still_counts() {
 fn hands_are_counted_again_when_the_time_has_come() {
     let mut run = with_account();
     does(&mut run, raise(900_000_000), &TWO);
-    does(&mut run, Act::RevokeOperator(name("bob")), &["carol"]);
+    does(&mut run, Act::RevokeOperator(name("bob")), &["alice", "carol"]);
     assert_eq!(lapses(&run.wait(time::DAY)), [Refusal::SignaturesInsufficient]);
 
     // Nor do the old hands count when more are needed by then.
@@ -143,6 +181,30 @@ fn hands_are_counted_again_when_the_time_has_come() {
     more.parameters.loosening_signatures = 3;
     does(&mut run, Act::Configure(Box::new(more)), &TWO);
     assert_eq!(lapses(&run.wait(time::DAY)), [Refusal::SignaturesInsufficient]);
+}
+
+#[test]
+fn one_operator_alone_revokes_others_only_while_the_rest_can_do_without_him() {
+    let mut run = house();
+    // Of three nobody is revoked by one: the two that were left could not revoke him.
+    let revoke = |of: &str| Act::RevokeOperator(name(of));
+    assert_eq!(refuses(&mut run, revoke("bob"), &["alice"]), Some(Refusal::SignaturesInsufficient));
+    for new in ["dave", "erin"] {
+        does(&mut run, Act::EnrolOperator(operator(new)), &TWO);
+    }
+    run.wait(25 * time::HOUR);
+    assert_eq!(
+        refuses(&mut run, revoke("bob"), &["alice"]),
+        Some(Refusal::SignaturesInsufficient),
+        "those who do not count yet are not there yet"
+    );
+    run.wait(30 * time::HOUR);
+    does(&mut run, revoke("bob"), &["alice"]);
+    does(&mut run, revoke("carol"), &["alice"]);
+    assert_eq!(refuses(&mut run, revoke("dave"), &["alice"]), Some(Refusal::SignaturesInsufficient));
+    // The two others, whose hands count, are rid of him, and go on.
+    does(&mut run, revoke("alice"), &["dave", "erin"]);
+    does(&mut run, Act::EnrolOperator(operator("frank")), &["dave", "erin"]);
 }
 
 #[test]
@@ -225,7 +287,13 @@ fn at_most_64_acts_wait() {
     for number in 0..SCHEDULED_MAX {
         does(&mut run, raise(900_000_000 + number as u64), &TWO);
     }
-    assert_eq!(refuses(&mut run, raise(900), &["alice", "bob"]), None, "what lowers needs no place");
+    sure(&mut run, Command::OpenAccount { account: account(1), tier: name("full") });
+    let lower = Act::SetLimits {
+        account: account(1),
+        usd_cents_24h: Some(UsdCents(9)),
+        usd_cents_30d: Some(UsdCents(9)),
+    };
+    assert_eq!(refuses(&mut run, lower, &["alice", "bob"]), None, "what lowers needs no place");
     assert_eq!(refuses(&mut run, raise(900_000_000), &TWO), Some(Refusal::TooMany));
     let nonce = run.state.scheduled_acts().next().unwrap().scheduled.nonce;
     sure(&mut run, stop(nonce));

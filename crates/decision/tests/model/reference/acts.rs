@@ -64,6 +64,10 @@ impl Model {
             return Ok(Answer::Done(Vec::new()));
         }
         let outcomes = self.perform((at, from), sequence, &signed.act, hands, told)?;
+        if let Act::SetLimits { account, .. } = &signed.act {
+            let account = self.account(account)?;
+            self.forget_limits(account);
+        }
         self.used_nonces.push((nonce, until));
         Ok(Answer::Done(outcomes))
     }

@@ -353,6 +353,7 @@ impl Model {
                     return Err("not_tighter");
                 }
                 self.accounts[account].limits = (Some(usd_cents_24h.0), Some(usd_cents_30d.0));
+                self.forget_limits(account);
             }
             Command::RecordSecurityChange { account, .. } => {
                 let account = self.account(account)?;

@@ -32,7 +32,14 @@ impl Model {
         let long = parameters.loosening_delay.unwrap_or(24 * HOUR);
         let delay = match act {
             Act::ActivatePolicy(_) => return Err("act_replaced"),
-            Act::RevokeOperator(_) => return Ok((1, 0)),
+            Act::RevokeOperator(name) => {
+                let ageing = parameters.operator_ageing;
+                let rest = self.operators.iter().filter(|(known, _, since, founder)| {
+                    known != name && (*founder || self.age(*since, at) >= ageing)
+                });
+                let enough = rest.count() > self.needed() as usize;
+                return Ok((if enough { 1 } else { self.needed() }, 0));
+            }
             Act::SetLimits { account, usd_cents_24h, usd_cents_30d } if self.account(account).is_ok() => {
                 let account = self.account(account)?;
                 let (day, month) = self.limits(account);
@@ -102,6 +109,12 @@ impl Model {
     /// A halt stops what would have ended it.
     pub(super) fn stop_resumes(&mut self, scope: &Scope) {
         self.waiting.retain(|waiting| !matches!(&waiting.act, Act::Resume(meant) if meant == scope));
+    }
+
+    /// Limits that are set at once end what waits to set them.
+    pub(super) fn forget_limits(&mut self, account: usize) {
+        let id = self.accounts[account].id.clone();
+        self.waiting.retain(|one| !matches!(&one.act, Act::SetLimits { account, .. } if *account == id));
     }
 
     /// Those that wait, by nonce.
