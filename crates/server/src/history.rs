@@ -82,7 +82,7 @@ pub struct Era {
 pub struct Signed {
     /// Whose.
     pub operator: String,
-    /// Ed25519.
+    /// Ed25519 in base64url, or `passkey:` and the SHA-256 of the passkey's public key.
     pub public_key: String,
     /// The signature is good, and the operator had been enrolled with that key.
     pub valid: bool,

@@ -22,7 +22,7 @@ use crate::fingerprint::Fingerprinter;
 use crate::gate::Keeper;
 use crate::geo::Geo;
 use crate::grpc;
-use crate::http::{self, Acceptor, App};
+use crate::http::{self, Acceptor, App, RefusedActs};
 use crate::intake::{self, Intake};
 use crate::metrics::Metrics;
 use crate::outbox::{Endpoint, Outbox, Patience, Roots};
@@ -193,6 +193,7 @@ async fn serve(args: &ServeArgs) -> Result<bool, Failure> {
         release_key,
         second_opinion: std::sync::Mutex::default(),
         history: std::sync::Mutex::default(),
+        refused_acts: RefusedActs::default(),
         shadow: shadow.clone(),
         clock,
         limits: config.limits.clone(),

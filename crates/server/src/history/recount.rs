@@ -12,7 +12,9 @@ use holdfast_decision::acts::Act;
 use holdfast_decision::command::{Command, Initialise, PolicySource};
 use holdfast_decision::configuration::{Configuration, Parameters};
 use holdfast_decision::event::{Approval, Event, PolicyMove, PolicyMoveKind};
-use holdfast_values::{Micros, Name, OperatorPublicKey, OperatorText, TextDigest, Timestamp, pack_hash, tightening, time};
+use holdfast_values::{
+    Micros, Name, OperatorPublicKey, OperatorText, TextDigest, Timestamp, pack_hash, tightening, time,
+};
 
 use crate::exchange::relying_party;
 use crate::record::{Decoded, hex};

@@ -1,6 +1,8 @@
 //! What operators sign: acts that loosen, and the history that they vouch for. Signatures are verified here; whether
 //! they suffice is the core's to judge.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use holdfast_authn::encoding;
 use holdfast_authn::operator::{OperatorError, Operators, parse_operator_signature, verify_operator};
@@ -140,11 +142,37 @@ fn act(text: &OperatorText, payload: Option<&str>) -> Result<Act, Problem> {
     }
 }
 
-/// A pack as a payload: `{"name.cedar": "text", ...}`.
+/// A pack as a payload: `{"name.cedar": "text", ...}`. A name that stands twice is refused: of two readers one would take the
+/// first text and the other the last.
+struct Files(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Files {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = BTreeMap<String, String>;
+
+            fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str("an object of file names and texts")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut files = BTreeMap::new();
+                while let Some((name, text)) = map.next_entry::<String, String>()? {
+                    if files.insert(name, text).is_some() {
+                        return Err(serde::de::Error::custom("two files have one name"));
+                    }
+                }
+                Ok(files)
+            }
+        }
+        let files = deserializer.deserialize_map(Visitor)?;
+        Ok(Self(files.into_iter().collect()))
+    }
+}
+
 fn pack_files(payload: &str) -> Result<Vec<(String, String)>, String> {
-    let files: std::collections::BTreeMap<String, String> =
-        serde_json::from_str(payload).map_err(|error| error.to_string())?;
-    Ok(files.into_iter().collect())
+    serde_json::from_str::<Files>(payload).map(|files| files.0).map_err(|error| error.to_string())
 }
 
 fn compiled(files: &[(String, String)]) -> Result<PolicySource, String> {
@@ -164,7 +192,7 @@ fn proposal(payload: &str) -> Result<Proposal, String> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Document {
-        files: std::collections::BTreeMap<String, String>,
+        files: Files,
         reason: String,
         #[serde(default = "empty_object")]
         report: Value,
@@ -178,7 +206,7 @@ fn proposal(payload: &str) -> Result<Proposal, String> {
     if !report.is_object() || report.to_string().len() > REPORT_BYTES_MAX {
         return Err(format!("`report` is a JSON object of at most {REPORT_BYTES_MAX} bytes"));
     }
-    Ok(Proposal { files: files.into_iter().collect(), reason, report })
+    Ok(Proposal { files: files.0, reason, report })
 }
 
 fn empty_object() -> Value {
@@ -205,6 +233,10 @@ pub(super) async fn operator_act(
     State(app): State<Shared>,
     LargeJson(body): LargeJson<ActBody>,
 ) -> Result<At<governance::ActReply>, Problem> {
+    // Without anybody's signature it is no attempt to be recorded, and no pack to be compiled: any token could send it.
+    if body.signatures.is_empty() {
+        return Err(Problem::refused(Refusal::SignaturesInsufficient, "nobody signed it").field("signatures"));
+    }
     let published = app.intake.published();
     // Compiling a pack takes a while: not on a thread that answers requests.
     let prepare = move || {

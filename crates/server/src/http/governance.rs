@@ -1,12 +1,17 @@
 //! Acts that wait for their time, and proposals: what became of an act that was sent, what waits, and the stop.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
 use axum::Extension;
 use axum::extract::{Path, State};
 use holdfast_decision::State as Core;
 use holdfast_decision::acts::{Digest, Waits};
 use holdfast_decision::command::Command;
+use holdfast_decision::decide;
 use holdfast_decision::event::Event;
 use holdfast_decision::governance::{OpenProposal, WaitingAct};
+use holdfast_values::{TextDigest, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -39,9 +44,11 @@ pub(super) async fn record(app: &Shared, command: Command) -> Result<At<ActReply
         Command::OperatorAct(signed) => signed.act.waits(),
         _ => Waits::No,
     };
+    let refused = std::sync::Arc::clone(app);
     let answer = app
         .intake
         .ask(move |desk| {
+            refused.refused_acts.spare(desk.state(), desk.time(), &command)?;
             // As the act found it: what it does may end this very window.
             let setup = desk.state().setup_until(desk.time()).map(|until| until.to_string());
             let decided = desk.decide(&command)?.accepted()?;
@@ -50,6 +57,33 @@ pub(super) async fn record(app: &Shared, command: Command) -> Result<At<ActReply
         .await?
         .value?;
     Ok(At::ok(answer.sequence, answer))
+}
+
+/// How often an act that is refused was recorded: whoever has its text can send it again and again, with a payload of
+/// megabytes each time, and a token that carries acts is enough for that.
+#[derive(Debug, Default)]
+pub struct RefusedActs(Mutex<BTreeMap<TextDigest, u32>>);
+
+impl RefusedActs {
+    /// How often one text is recorded as refused.
+    const RECORDED_MAX: u32 = 4;
+    /// How many texts are remembered; each has an operator's signature.
+    const TEXTS_MAX: usize = 4_096;
+
+    /// Answers what would be refused once more without a record of it.
+    fn spare(&self, state: &Core, at: Timestamp, command: &Command) -> Result<(), Problem> {
+        let Command::OperatorAct(signed) = command else { return Ok(()) };
+        let mut events = Vec::new();
+        decide(state, at, command, &mut events);
+        let [Event::Refused { refusal, detail }] = events.as_slice() else { return Ok(()) };
+        let mut texts = self.0.lock().map_err(|_| Problem::new("internal"))?;
+        if texts.len() >= Self::TEXTS_MAX {
+            texts.clear();
+        }
+        let count = texts.entry(TextDigest::of(signed.text.as_bytes())).or_default();
+        *count = count.saturating_add(1);
+        if *count > Self::RECORDED_MAX { Err(Problem::refused(*refusal, detail)) } else { Ok(()) }
+    }
 }
 
 fn reply(decided: &Decided, waits: Waits, setup: Option<String>) -> ActReply {

@@ -63,6 +63,7 @@ use crate::views::Views;
 pub use accept::{AcceptError, Acceptor, serve};
 pub use acts::{ImportLine, chunk_accounts};
 pub use authority::{AUTHORITY, Rule, authority_markdown, token_hash};
+pub use governance::RefusedActs;
 pub use openapi::document;
 
 /// The journal's sequence that an answer is as of.
@@ -90,6 +91,8 @@ pub struct App {
     pub second_opinion: std::sync::Mutex<Option<Arc<SecondOpinion>>>,
     /// Every policy so far, as far as somebody has asked.
     pub history: std::sync::Mutex<History>,
+    /// Acts that were refused, so that none fills the journal.
+    pub refused_acts: RefusedActs,
     /// A candidate policy beside the live one.
     pub shadow: Shadow,
     /// What time it is.

@@ -205,7 +205,8 @@ impl Writer<'_> {
             Event::PolicyProposed(opened) => self.policy_proposed(opened),
             Event::PolicyMoved(moved) => self.policy_moved(moved),
             Event::ActScheduled(scheduled) => self.act_scheduled(scheduled),
-            Event::ActStopped { nonce, .. } => self.act_stopped(nonce),
+            // What lapsed here, because somebody who signed it was revoked for instance, must not ripen there.
+            Event::ActStopped { nonce, .. } | Event::ActLapsed { nonce, .. } => self.act_stopped(nonce),
             Event::DowntimeRecorded { .. }
             | Event::ClockSuspected
             | Event::ClockConfirmed
@@ -235,7 +236,6 @@ impl Writer<'_> {
             | Event::ApiKeysUsed { .. }
             | Event::ApiKeyWoke { .. }
             | Event::ProposalClosed { .. }
-            | Event::ActLapsed { .. }
             | Event::ActTookEffect { .. }
             | Event::MandateUsed { .. } => Ok(()),
         }

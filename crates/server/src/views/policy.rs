@@ -1,7 +1,7 @@
 //! The policy in the read model: what signers are to be told of it, in the same order as customers' credentials.
 //!
 //! A step is told once its text is accepted: an approval when it is scheduled, or made where there is no delay; what
-//! tightens or goes back when it is made. It is told again if it is stopped.
+//! tightens or goes back when it is made. It is told again if it is stopped, or lapses.
 
 use holdfast_decision::acts::{Act, Digest};
 use holdfast_decision::event::{PolicyMove, PolicyMoveKind, ProposalOpened, ScheduledAct};

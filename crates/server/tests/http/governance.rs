@@ -15,6 +15,8 @@ fn settled() -> (Exchange, Server) {
         Exchange::new(OPEN, Some(BASE), &["--simulated-clock", "--clock-start", "2026-11-22T12:00:00Z"]);
     let at = |time| [CLOCK[0], CLOCK[1], CLOCK[2], time];
     let first = exchange.ready(&at("2026-11-22T12:00:00Z"));
+    // Later tokens wait.
+    exchange.issue(&first, "wallet", 63);
     let token = first.token.clone();
     drop(first);
     let mut server = exchange.serve(&at("2026-11-22T14:00:00Z"));
@@ -126,4 +128,82 @@ fn a_policy_is_tightened_by_one_restored_by_two_and_loosened_by_three_in_a_day()
     assert_eq!(server.post(&format!("/v1/operator-acts/{nonce}/stop"), &json!({})).status, 200);
     let listed = server.get("/v1/operator-acts").body;
     assert_eq!((&listed["proposals"], &listed["scheduled"]), (&json!([]), &json!([])));
+}
+
+#[test]
+fn an_act_that_nobody_signed_or_that_is_sent_again_and_again_does_not_fill_the_journal() {
+    let (exchange, mut server) = settled();
+    let sequence = |server: &Server| server.get("/health").body["sequence"].as_u64().unwrap();
+    let base = server.get("/v1/policy").body["hash"].as_str().unwrap().to_owned();
+    let loose = json!({ "all.cedar": BASE, "more.cedar": BASE.replace("open", "more") });
+    let (payload, detail) = (loose.to_string(), format!("from={base}"));
+    let text = exchange.text(server.now(), "tighten_policy", &hash_of(&loose), &detail, Some(&payload));
+    // Any token carries acts.
+    server.token = exchange.token.clone();
+    let before = sequence(&server);
+    let unsigned = server.post("/v1/operator-acts", &exchange.signed(&text, &[], Some(&payload)));
+    assert_eq!((unsigned.status, unsigned.code()), (403, "signatures_insufficient"), "{}", unsigned.body);
+    assert_eq!(sequence(&server), before);
+    let signed = exchange.signed(&text, &["carol"], Some(&payload));
+    for _ in 0..10 {
+        let refused = server.post("/v1/operator-acts", &signed);
+        assert_eq!((refused.status, refused.code()), (422, "policy_not_tighter"), "{}", refused.body);
+    }
+    assert_eq!(sequence(&server), before + 4);
+
+    // Nor does a pack with two texts under one name say to one reader what it does not say to another.
+    let stop = serde_json::to_string(STOP).unwrap();
+    let twice = format!("{{\"all.cedar\": {}, \"x.cedar\": {stop}, \"x.cedar\": {stop}}}", json!(BASE));
+    let hash = hash_of(&json!({ "all.cedar": BASE, "x.cedar": STOP }));
+    let refused = act((&exchange, &server), ("tighten_policy", &hash, &detail), Some(&twice), &["carol"]);
+    assert_eq!((refused.status, refused.code()), (422, "operator_payload_invalid"), "{}", refused.body);
+    assert!(refused.body["detail"].as_str().unwrap().contains("two files have one name"), "{}", refused.body);
+}
+
+#[test]
+fn an_approval_that_lapses_is_told_to_signers_as_stopped() {
+    let (exchange, server) = settled();
+    let here = (&exchange, &server);
+    let base = server.get("/v1/policy").body["hash"].as_str().unwrap().to_owned();
+    let (loose, from) = (json!({ "all.cedar": BASE.replace("open", "wide") }), format!("from={base}"));
+    let hash = hash_of(&loose);
+    let payload = json!({ "files": loose, "reason": "Another name." }).to_string();
+    assert_eq!(act(here, ("propose_policy", &hash, &from), Some(&payload), &["alice"]).status, 200);
+    let detail = format!("{from} author=alice");
+    assert_eq!(act(here, ("approve_policy", &hash, &detail), None, &["bob", "carol"]).status, 200);
+    // Carol is found out; at the signer her key stays pinned until somebody edits its file.
+    assert_eq!(
+        act(here, ("revoke_operator", "carol", "-"), None, &["bob"]).code(),
+        "signatures_insufficient"
+    );
+    assert_eq!(act(here, ("revoke_operator", "carol", "-"), None, &["alice", "bob"]).status, 200);
+    drop(server);
+    // Time in which it was down counts for nothing: two days, and then fast.
+    let mut server = exchange.serve(&["--clock-rate", "40000", "--clock-start", "2026-11-24T14:10:00Z"]);
+    server.token = format!("hf_test-wallet-{}", exchange.token);
+    let key = super::server::holdfast(&["release-key", "--data", exchange.data().to_str().unwrap()]);
+    let key = holdfast_authn::parse_operator_key(key.trim()).unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    let told = loop {
+        let sequence = server.get("/health").body["sequence"].as_u64().unwrap();
+        let body = server.get(&format!("/v1/enrolments?min-sequence={sequence}")).body;
+        let steps: Vec<bool> = body["documents"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|document| {
+                let sealed = document["document"].as_str().unwrap().as_bytes();
+                let sealed = holdfast_authn::encoding::base64(sealed).unwrap();
+                let kind = holdfast_authn::release::Kind::Policy;
+                let (payload, _) = holdfast_authn::release::open(kind, &sealed, &[key]).unwrap();
+                holdfast_authn::release::PolicyStep::parse(&payload).unwrap().stopped
+            })
+            .collect();
+        if steps.len() > 1 || std::time::Instant::now() > deadline {
+            break steps;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    };
+    assert_eq!(told, [false, true]);
+    assert_eq!(server.get("/v1/policy").body["hash"], base.as_str());
 }
