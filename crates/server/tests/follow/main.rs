@@ -9,6 +9,7 @@
 
 mod backtest;
 mod commands;
+mod decide;
 mod fixture;
 mod governance;
 mod history;
