@@ -1,6 +1,9 @@
-//! How fast the simulated exchange is: entries a second that its customers are made to produce. What Holdfast's core makes of
-//! them is a part of its own.
+//! How fast the simulated exchange is: entries a second that its customers are made to produce, and, apart from that, entries a
+//! second that are put to Holdfast's core with the rest of the exchange around it.
 
+use holdfast_decision::command::PolicySource;
+use holdfast_simulator::exchange::Exchange;
+use holdfast_simulator::play::Play;
 use holdfast_simulator::population::{Model, Population, Settings};
 use holdfast_values::time;
 
@@ -29,6 +32,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, Failure> {
     let [full, quick] = ACCOUNTS;
     let accounts = if options.quick { quick } else { full };
     generation(&mut report, accounts)?;
+    decision(&mut report, options, accounts)?;
     report.note(busy()?);
     Ok(report)
 }
@@ -80,6 +84,73 @@ fn generation(report: &mut Report, accounts: u32) -> Result<(), Failure> {
     ));
     Ok(())
 }
+
+/// The same entries are decided by the policy, the wallet pays, customers and staff answer; only that is timed.
+fn decision(report: &mut Report, options: &Options, accounts: u32) -> Result<(), Failure> {
+    let pack = holdfast_cedar::load_dir(options.pack()).map_err(|error| Failure::from(error.to_string()))?;
+    let policy =
+        PolicySource { hash: pack.hash, files: pack.files.clone(), program: pack.program.to_bytes() };
+    let settings = Settings { accounts, thinned_days: 0, days: DAYS, ..Settings::default() };
+    let mut runs = Vec::new();
+    for number in 0..DECISION_RUNS {
+        progress(&format!("simulator: decision, run {} of {DECISION_RUNS}", number + 1));
+        let mut population = Population::new(&settings, SEED);
+        let mut play = Play::new(&Exchange::default(), policy.clone(), SEED)?.forget_closed();
+        let (mut opened, mut lived, mut entries, mut lines) = (0, 0, 0u64, 0u64);
+        for day in 0..=DAYS {
+            let told = if day == 0 { population.opening() } else { population.day(day - 1) };
+            let nanos = cpu::timed(|| {
+                for entry in &told {
+                    play.submit(entry);
+                }
+                Ok(())
+            })?;
+            lines += u64::try_from(play.take_log().len())?;
+            if day == 0 {
+                opened += per_second(u64::try_from(told.len())?, nanos);
+            } else {
+                lived += nanos;
+                entries += u64::try_from(told.len())?;
+            }
+        }
+        runs.push((opened, per_second(entries, lived), entries, play.commands(), lines));
+    }
+    let of = |which: fn(&(u64, u64, u64, u64, u64)) -> u64| median(runs.iter().map(which).collect());
+    let (opened, lived) = (of(|run| run.0), of(|run| run.1));
+    report.table(&[
+        "decision",
+        "entries of the opening/s",
+        "entries of full days/s",
+        "entries",
+        "commands",
+        "lines of the log",
+        "aim",
+        "reached",
+    ]);
+    report.row(&[
+        "baseline",
+        &grouped(opened),
+        &grouped(lived),
+        &grouped(of(|run| run.2)),
+        &grouped(of(|run| run.3)),
+        &grouped(of(|run| run.4)),
+        &grouped(AIM_DECIDED),
+        crate::report::reached(lived >= AIM_DECIDED),
+    ]);
+    report.value("decided_opening_entries_per_cpu_second", opened);
+    report.value("decided_entries_per_cpu_second", lived);
+    report.note(format!(
+        "Decision: median of {DECISION_RUNS} runs on one thread, by time on a CPU, of {} accounts over {DAYS} full days; making \
+         the entries is not counted. Every command is decided and folded, customers and staff answer, the wallet pays; \
+         nothing is written.",
+        grouped(u64::from(accounts)),
+    ));
+    Ok(())
+}
+
+const DECISION_RUNS: usize = 3;
+/// Entries a second and core that are to be decided.
+const AIM_DECIDED: u64 = 150_000;
 
 /// Entries a second and core that are wanted.
 const AIM: u64 = 300_000;

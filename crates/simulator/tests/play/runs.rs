@@ -145,6 +145,30 @@ fn deciding_the_records_again_gives_the_same_events_and_the_same_state() {
     assert!(records.iter().any(|(_, command, ..)| matches!(command, Command::ApproveIntent { .. })));
 }
 
+/// With `HOLDFAST_SPEED` set: entries a second that are decided, apart from their making.
+#[test]
+fn entries_are_decided_fast() {
+    if std::env::var_os("HOLDFAST_SPEED").is_none() {
+        eprintln!("skipped: set HOLDFAST_SPEED=1 to measure");
+        return;
+    }
+    use holdfast_simulator::population::{Population, Settings};
+    let settings = Settings { accounts: 10_000, thinned_days: 0, days: 2, ..Settings::default() };
+    let mut population = Population::new(&settings, 1);
+    let mut play = Play::new(&Exchange::default(), pack("baseline"), 1).unwrap();
+    for part in 0..3 {
+        let entries = if part == 0 { population.opening() } else { population.day(part - 1) };
+        let (began, before) = (std::time::Instant::now(), play.commands());
+        for entry in &entries {
+            play.submit(entry);
+        }
+        let spent = began.elapsed();
+        let lines = play.take_log().len();
+        let commands = play.commands() - before;
+        eprintln!("part {part}: {} entries, {commands} commands, {lines} lines, {spent:?}", entries.len());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
