@@ -38,7 +38,7 @@ fn story() -> String {
     let mut file = HEAD.to_owned();
     file.push_str(&line(0, "a", "\"type\":\"open_account\",\"account\":\"ac_1\",\"tier\":\"full\""));
     file.push_str(&line(1, "s", "\"type\":\"session\",\"account\":\"ac_1\",\"facts\":{\"device\":\"d\"}"));
-    for (minute, id, amount) in [(2, "small", "0.01"), (3, "large", "9"), (4, "held", "0.2")] {
+    for (minute, id, amount) in [(2, "small", "0.01"), (10, "large", "9"), (11, "held", "0.2")] {
         if id == "held" {
             let change = "\"type\":\"security_change\",\"account\":\"ac_1\",\"kind\":\"password\"";
             file.push_str(&line(minute, "c", change));
