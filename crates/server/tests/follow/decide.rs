@@ -210,7 +210,7 @@ fn ctrl_c_writes_what_was_decided_so_far() {
     // It looks up every 256 events: these wait in the pipe until it has read what was before.
     let writes = |nth: u32| {
         let about = "\"type\":\"support\",\"account\":\"ac_1\",\"about\":\"hello\"";
-        line(5, &format!("w{nth}"), about)
+        line(12, &format!("w{nth}"), about)
     };
     for nth in 0..20_000 {
         input.write_all(writes(nth).as_bytes()).unwrap();
