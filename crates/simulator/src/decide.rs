@@ -1,6 +1,6 @@
 //! A file of events, decided: read line by line, put to a [`Play`], and what happened written line by line.
 //!
-//! Memory is bounded by what the exchange knows (accounts, open withdrawals) and nine bytes for each event's id.
+//! Memory is bounded by what the exchange knows (accounts, open withdrawals) and a fingerprint of each event's id.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};

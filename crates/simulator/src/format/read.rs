@@ -107,7 +107,7 @@ impl ReadError {
     }
 }
 
-/// Ids that were read, as keyed 64-bit fingerprints: 9 bytes each, and up to twice that while the table grows. Among ten
+/// Ids that were read, as keyed 64-bit fingerprints: 10 to 21 bytes each, by how full the table is. Among ten
 /// million ids the chance that two differ and look alike is one in 370,000; the later line would be called a duplicate.
 #[derive(Debug, Default)]
 struct Ids(HashSet<u64, BuildHasherDefault<Plain>>);
