@@ -190,12 +190,16 @@ impl<'a> Caster<'a> {
     pub(super) fn stranger(&mut self, way: Way, like: Option<&Facts>) -> Facts {
         let day = self.population.settings().thinned_days;
         let country = like.and_then(|facts| facts.country.as_deref());
-        self.population.stranger(&mut self.draw, way, country, day)
+        let (facts, browser) = self.population.stranger(&mut self.draw, way, country, day);
+        self.hands.carries(&facts, browser);
+        facts
     }
 
     /// What the edge usually sees of a customer.
-    pub(super) fn usual(&self, person: &Person) -> Facts {
-        self.population.usual_facts(person, self.population.settings().thinned_days)
+    pub(super) fn usual(&mut self, person: &Person) -> Facts {
+        let facts = self.population.usual_facts(person, self.population.settings().thinned_days);
+        self.hands.carries(&facts, self.population.usual_browser(person));
+        facts
     }
 
     /// An address of his own.

@@ -10,10 +10,10 @@ use super::casting::Stage;
 use super::coins::Coins;
 use super::reach::{Budget, Cross, Insider, Loot, Reach, Sent, StolenKey};
 use crate::draw;
-use crate::format::{Body, Channel, Entry, KeyScope};
+use crate::format::{Body, Channel, Entry, Facts, KeyScope};
 use crate::log::{Line, What};
 use crate::play::{Answer, Seen, THEFT};
-use crate::population::ids;
+use crate::population::{Browser, ids};
 use crate::truth::{Role, Truth};
 
 /// What an attack has used.
@@ -63,6 +63,8 @@ pub(super) struct Hands {
     /// What owners will write, who find their money traded away.
     pub(super) letters: BTreeMap<(Timestamp, u64), Body>,
     his: BTreeSet<Box<str>>,
+    /// By the cookie that it shows.
+    browsers: BTreeMap<Box<str>, Browser>,
     next: u64,
     over: bool,
 }
@@ -82,6 +84,7 @@ impl Hands {
             lines: Vec::new(),
             letters: BTreeMap::new(),
             his: BTreeSet::new(),
+            browsers: BTreeMap::new(),
             // Each attack numbers its events apart, since several may be told of one run.
             next: draw::draw(seed, attack.name, &[]).next_u64() >> 24 << 22,
             over: false,
@@ -125,6 +128,27 @@ impl Hands {
         }
     }
 
+    /// What he signs in with from then on, wherever its cookie is shown.
+    pub(super) fn carries(&mut self, facts: &Facts, browser: Browser) {
+        if let Some(device) = &facts.device {
+            self.browsers.insert(device.clone(), browser);
+        }
+    }
+
+    /// His browsers are renewed like everybody's: what one shows is of that day.
+    fn dress(&self, body: &mut Body, at: Timestamp) {
+        let facts = match body {
+            Body::Session { facts, .. }
+            | Body::PutApiKey { session: Some(facts), .. }
+            | Body::RequestWithdrawal { channel: Channel::Session { facts: Some(facts), .. }, .. } => facts,
+            _ => return,
+        };
+        if let Some(browser) = facts.device.as_ref().and_then(|device| self.browsers.get(device)) {
+            let (agent, tls) = browser.shows(at);
+            (facts.user_agent, facts.tls) = (Some(agent), Some(tls));
+        }
+    }
+
     /// The next event's id, which looks like everybody's.
     pub(super) fn id(&mut self) -> Box<str> {
         self.next = self.next.wrapping_add(1);
@@ -146,7 +170,8 @@ fn refused(code: &str) -> Sent {
 
 impl At<'_> {
     /// Sends an entry, if the budget still has a request.
-    fn send(&mut self, role: Role, body: Body) -> Sent {
+    fn send(&mut self, role: Role, mut body: Body) -> Sent {
+        self.hands.dress(&mut body, self.at);
         if self.hands.spent.requests >= self.hands.budget.requests {
             self.hands.over = true;
             return refused("out_of_budget");

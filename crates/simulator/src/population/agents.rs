@@ -1,5 +1,7 @@
 //! Browsers and apps: user agents and TLS fingerprints that belong together and change as releases roll out.
 
+use holdfast_values::{Timestamp, time};
+
 use super::ids::mix;
 use super::odds;
 use crate::draw::Draw;
@@ -42,6 +44,21 @@ const PLATFORMS: [Platform; 11] = [
     platform(12, Family::AppAndroid, true, "Android 15"),
     platform(9, Family::AppIos, true, "iOS 18.7"),
 ];
+
+/// A browser, or an app, that goes with the time as everybody's does.
+#[derive(Clone, Copy, Debug)]
+pub struct Browser {
+    pub(super) device: Device,
+    /// The browser day of its run, since 1970-01-01.
+    pub(super) browser_day: Option<u32>,
+}
+
+impl Browser {
+    /// User agent and TLS fingerprint at an instant.
+    pub fn shows(&self, at: Timestamp) -> (Box<str>, Box<str>) {
+        self.device.shows(u32::try_from(at.0 / time::DAY).unwrap_or(0), self.browser_day)
+    }
+}
 
 /// A device: what it runs, how late its releases come, which one of its owner's in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

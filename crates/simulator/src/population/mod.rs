@@ -41,6 +41,7 @@ use people::Calibrated;
 use scene::Scene;
 use world::World;
 
+pub use agents::Browser;
 pub use person::{ApiKey, Kind, Person, Stratum, Tier};
 pub use sweep::{Range, Sweep};
 
@@ -309,9 +310,25 @@ impl Population {
         person.keys.iter().zip(0..).map(key).collect()
     }
 
-    /// A sign-in from the same networks, browsers and builds that customers have, with a device of its own. `country` if it
-    /// should be somebody's.
-    pub fn stranger(&self, draw: &mut Draw, way: Way, country: Option<&str>, day: u32) -> Facts {
+    /// The browser behind [`Self::usual_facts`]: what it shows at other times.
+    pub fn usual_browser(&self, person: &Person) -> Browser {
+        let [first, ..] = person.devices;
+        let draw = &mut crate::draw::draw(self.seed, "usual", &[u64::from(person.number)]);
+        self.browser(first.unwrap_or_else(|| Device::new(draw, None, 0)))
+    }
+
+    fn browser(&self, device: Device) -> Browser {
+        let extreme = Extreme::BrowserDay;
+        let browser_day = self.settings.extremes.contains(&extreme).then(|| {
+            let begins = self.settings.begins(extreme.day(&self.settings));
+            u32::try_from(begins.0 / time::DAY).unwrap_or(0)
+        });
+        Browser { device, browser_day }
+    }
+
+    /// A sign-in from the same networks, browsers and builds that customers have, with a device of its own, as of a day,
+    /// and the browser that it comes from. `country` if it should be somebody's.
+    pub fn stranger(&self, draw: &mut Draw, way: Way, country: Option<&str>, day: u32) -> (Facts, Browser) {
         let country = country.and_then(|code| self.networks.country_named(code));
         let country = country.unwrap_or_else(|| self.networks.country(draw));
         let place = match way {
@@ -321,16 +338,17 @@ impl Population {
             Way::Hosting => self.networks.server(draw.random(), country),
         };
         let device = Device::new(draw, Some(way == Way::Mobile), 0);
-        let world = self.world(day);
-        let (agent, tls) = device.shows(world.unix_day, world.browser_day);
-        Facts {
+        let browser = self.browser(device);
+        let (agent, tls) = browser.shows(self.settings.begins(day));
+        let facts = Facts {
             device: Some(format!("d{}", ids::token(self.seed, 3, draw.random())).into()),
             ip: Some(place.ip()),
             user_agent: Some(agent),
             tls: Some(tls),
             country: Some(place.country().into()),
             asn: Some(place.asn),
-        }
+        };
+        (facts, browser)
     }
 }
 

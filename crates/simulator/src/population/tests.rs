@@ -536,7 +536,7 @@ fn a_stranger_looks_like_anybody() {
     let mut fits = 0;
     for way in [Way::Home, Way::Mobile, Way::Vpn, Way::Hosting] {
         for _ in 0..50 {
-            let facts = population.stranger(draw, way, Some("DE"), 0);
+            let (facts, _) = population.stranger(draw, way, Some("DE"), 0);
             fits += u64::from(shown(&facts).iter().all(|text| everybody.contains(text)));
             if matches!(way, Way::Home | Way::Mobile) {
                 assert_eq!(facts.country.as_deref(), Some("DE"));
