@@ -1,5 +1,7 @@
 //! The controls: what would show that the numbers flatter. They are computed in every drill and go into every report.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::features::{Kind, Separation, Side, Tallies};
@@ -166,16 +168,19 @@ const LEAK: i128 = 700_000;
 impl Controls {
     /// What the controls found fault with.
     pub fn misses(&self) -> Vec<String> {
-        let leaks = self.one_feature.iter().filter_map(|one| {
-            let told = one.trace.as_ref().filter(|told| told.both >= LEAK && !told.by_design)?;
-            Some(format!(
-                "control: {} tells {} by the {} of {} events (balanced accuracy {}): the generator leaks there",
-                told.rule,
-                one.attack,
-                told.feature,
-                told.kind.name(),
-                told.test.get(..4).unwrap_or(&told.test)
-            ))
+        let mut leaks: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+        for one in &self.one_feature {
+            if let Some(told) = one.trace.as_ref().filter(|told| told.both >= LEAK) {
+                let text = format!("{} {}", one.attack, told.test.get(..4).unwrap_or(&told.test));
+                leaks.entry((told.kind.name(), told.feature)).or_default().push(text);
+            }
+        }
+        let leaks = leaks.into_iter().map(|((kind, feature), attacks)| {
+            format!(
+                "control: the generator leaks in {feature} of {kind} events, by which alone an attacker is told (balanced \
+                 accuracy): {}",
+                attacks.join(", ")
+            )
         });
         let shuffled =
             self.shuffled_labels.iter().filter(|one| one.number > i128::from(one.permille) * 3_000);

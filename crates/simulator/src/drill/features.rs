@@ -68,12 +68,18 @@ const SLICE: u64 = 10 * time::DAY;
 /// A feature of one kind of event in one slice of time.
 type Place = (Kind, &'static str, Side, Slice);
 
+/// Accounts, each with the seed of its run.
+type Accounts = BTreeSet<(u64, Box<str>)>;
+
+/// What was seen of an event: feature, side, value.
+type Features = Vec<(&'static str, Side, Value)>;
+
 /// All counts of a run, or of several.
 #[derive(Clone, Debug, Default)]
 pub struct Tallies {
     counts: BTreeMap<Place, BTreeMap<Value, Counts>>,
     /// The attacker's accounts, by kind and half.
-    accounts: BTreeMap<Kind, [BTreeSet<(u64, Box<str>)>; 2]>,
+    accounts: BTreeMap<Kind, [Accounts; 2]>,
 }
 
 /// Whose an event is.
@@ -118,7 +124,7 @@ fn remember(list: &mut Vec<u64>, what: &str) -> bool {
 }
 
 /// Every feature of an event.
-struct Seen(Vec<(&'static str, Side, Value)>);
+struct Seen(Features);
 
 impl Seen {
     fn number(&mut self, name: &'static str, side: Side, value: i64) {
@@ -196,7 +202,7 @@ impl Watch {
     }
 
     /// Sees an entry and says what could be told of it: nothing, if it is of no kind that is compared.
-    fn features(&mut self, entry: &Entry) -> Option<(Kind, Vec<(&'static str, Side, Value)>)> {
+    fn features(&mut self, entry: &Entry) -> Option<(Kind, Features)> {
         let account = entry.body.account()?;
         if let Body::OpenAccount { tier, .. } = &entry.body {
             let memory = Memory { opened: Some(entry.at), tier: tier.clone(), ..Memory::default() };

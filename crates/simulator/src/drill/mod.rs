@@ -91,8 +91,10 @@ pub struct Outcome {
     pub layers: Vec<LayerRow>,
     /// By reason.
     pub reasons: Vec<ReasonRow>,
-    /// By hour, of the evaluated days.
+    /// By hour, of the evaluated days; of an attack, from its fork on.
     pub hours: Vec<Hour>,
+    /// Hours of the evaluated days before the fork.
+    pub past_hours: usize,
     /// The attack in time.
     pub moments: Vec<Moment>,
     /// When it began to take money.
@@ -286,7 +288,7 @@ impl Plan {
         for day in 0..settings.days_total() {
             while let Some((_, nth, casting)) = forks.pop_if(|(from, _, _)| *from <= day) {
                 let key = key(What::Attack(nth));
-                match run::attack(key, arm, &settings, stand.clone(), casting, watcher, None) {
+                match run::attack(key, arm, &settings, stand.clone(), day, casting, watcher, None) {
                     Some(outcome) => keep(outcome),
                     None => return Ok(()),
                 }
@@ -353,8 +355,9 @@ impl Plan {
         let settings = self.settings_of(&task);
         let (stand, base) = begin(arm, &settings, seed, past == Past::Plain, Some((recorder, &mut *sink)))?;
         let casting = attackers::cast(attack, &base, seed);
+        let fork = fork_day(&casting, &settings);
         let key = Key { what: What::Attack(nth), arm: 0, other_model: false, seed };
-        Ok(run::attack(key, arm, &settings, stand, casting, watcher, Some(sink)))
+        Ok(run::attack(key, arm, &settings, stand, fork, casting, watcher, Some(sink)))
     }
 }
 

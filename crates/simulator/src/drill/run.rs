@@ -62,18 +62,26 @@ pub(super) fn evaluated(settings: &Settings, arm: &Arm) -> Window {
     Window::new(&arm.exchange, from, until, Some(settings.accounts))
 }
 
-/// An attack, from a fork to its end. Nothing, if it was told to stop.
+/// An attack, from a fork to its end. Nothing, if it was told to stop. What stands before the day `fork` is played first and
+/// not scored, so that it comes to the same as if it had been forked there.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "what is played, from where, and who looks on: each is one thing"
+)]
 pub(super) fn attack(
     key: Key,
     arm: &Arm,
     settings: &Settings,
     mut stand: Stand,
+    fork: u32,
     mut casting: Casting,
     watcher: &Watcher,
     mut sink: Option<&mut dyn Sink>,
 ) -> Option<Outcome> {
     let began = std::time::Instant::now();
-    let window = evaluated(settings, arm);
+    let mut window = evaluated(settings, arm);
+    let past_hours = settings.begins(fork).since(window.from) / time::HOUR;
+    window.from = window.from.max(settings.begins(fork));
     let mut scorer = Scorer::new(window.clone());
     let mut tallies = stand.watch.is_some().then(Tallies::default);
     let (mut marked, mut entries, mut his) = (0, 0u64, 0u64);
@@ -124,7 +132,11 @@ pub(super) fn attack(
                 sink.entry(entry);
             }
         });
-        drain(play, &mut casting, &mut sink);
+        if day < fork {
+            drop(play.take_log());
+        } else {
+            drain(play, &mut casting, &mut sink);
+        }
         if !watcher.day() {
             return None;
         }
@@ -145,6 +157,7 @@ pub(super) fn attack(
     let mut outcome = Outcome::of(key, scores);
     outcome.attack.push(ceiling);
     outcome.tallies = tallies;
+    outcome.past_hours = usize::try_from(past_hours).unwrap_or(0);
     outcome.entries = entries.saturating_add(his);
     outcome.attacker_entries = his;
     outcome.commands = play.commands().saturating_sub(commands);
@@ -239,6 +252,7 @@ impl Outcome {
             layers: scores.layers,
             reasons: scores.reasons,
             hours: scores.hours,
+            past_hours: 0,
             moments: scores.moments,
             began: scores.began,
             shuffled,

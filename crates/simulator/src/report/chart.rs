@@ -64,7 +64,7 @@ impl Svg {
         let title = escape(title);
         let _infallible = writeln!(
             self.0,
-            "<circle cx=\"{x}\" cy=\"{y}\" r=\"5\" class=\"{class}\"><title>{title}</title></circle>"
+            "<circle cx=\"{x}\" cy=\"{y}\" r=\"4\" class=\"{class}\"><title>{title}</title></circle>"
         );
     }
 
@@ -113,7 +113,7 @@ fn place(satoshi: i128) -> i64 {
 
 /// What left in each seed, against each defence, one row an attack.
 pub(super) fn left(report: &Report) -> String {
-    let row = 26;
+    let row = 28;
     let rows = i64::try_from(report.attacks.len()).unwrap_or(0);
     let bottom = 34 + rows * row;
     let mut svg = Svg::new(bottom + 44, "Bitcoins that left, by attack and seed");
@@ -134,20 +134,24 @@ pub(super) fn left(report: &Report) -> String {
         svg.line((x, 28), (x, bottom), "grid");
         svg.text((x, bottom + 16), "tick", "middle", name);
     }
+    svg.line((RIGHT, 28), (RIGHT, bottom), "grid");
+    svg.text((RIGHT, bottom + 16), "tick", "middle", "10,000");
     svg.text((RIGHT, bottom + 36), "label", "end", "BTC, each step ten times the last");
     for (nth, attack) in report.attacks.iter().enumerate() {
         let y = 34 + i64::try_from(nth).unwrap_or(0) * row + row / 2;
         svg.text((LEFT - 14, y + 4), "name", "end", attack.name);
         svg.line((LEFT, y), (RIGHT, y), "rule");
         for by in attack.against.iter().filter(|by| by.arm <= 2).rev() {
-            let class = match by.arm {
-                0 => "dot tested",
-                1 => "dot other",
-                _ => "dot third",
+            // Side by side, since they often lie at the same place.
+            let (class, y) = match by.arm {
+                0 => ("dot tested", y),
+                1 => ("dot other", y - 6),
+                _ => ("dot third", y + 6),
             };
             if by.arm == 0
                 && let Some(bound) =
                     stat(&by.attack, "ceiling_btc").and_then(|stat| stat.get(crate::score::figure::Of::Max))
+                && bound < MOST
             {
                 let x = place(bound);
                 svg.line((x, y - 9), (x, y + 9), "bound");
@@ -180,8 +184,8 @@ pub(super) fn stopped(report: &Report, arm: usize) -> String {
                 .any(|(_, by)| by.stopped.iter().any(|one| one.layer == layer.name() && one.satoshi > 0))
         })
         .collect();
-    let legend_rows = 1 + i64::try_from(used.len()).unwrap_or(0) / 5;
-    let top = 8 + legend_rows * 20;
+    let legend_rows = 1 + i64::try_from(used.len()).unwrap_or(0) / 4;
+    let top = 24 + legend_rows * 20;
     let row = 26;
     let bottom = top + i64::try_from(shown.len()).unwrap_or(0) * row;
     let mut svg = Svg::new(bottom + 44, "What became of the money that attackers asked for");
@@ -189,7 +193,7 @@ pub(super) fn stopped(report: &Report, arm: usize) -> String {
         std::iter::once(("left", "left")).chain(used.iter().map(|layer| (layer.name(), layer.title())));
     for (nth, (class, title)) in legend.enumerate() {
         let nth = i64::try_from(nth).unwrap_or(0);
-        let (x, y) = (LEFT + nth % 5 * 150, 8 + nth / 5 * 20);
+        let (x, y) = (LEFT + nth % 4 * 180, 8 + nth / 4 * 20);
         svg.rect((x, y), (12, 12), &format!("l-{class}"), title);
         svg.text((x + 18, y + 10), "label", "start", title);
     }

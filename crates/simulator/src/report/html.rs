@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::chart::{self, escape};
 use super::table::{ORDINARY, cell, percent, span, when};
-use super::{Report, btc, stat, value};
+use super::{Against, AttackReport, Report, btc, stat, thousands, value};
 use crate::drill::controls::Told;
 use crate::score::figure::{Of, Stat, Unit};
 
@@ -134,14 +134,29 @@ fn head(page: &mut String, report: &Report) {
 
 fn misses(page: &mut String, report: &Report) {
     h2(page, "What went wrong");
-    page.push_str("<ul class=\"misses\">\n");
+    let (money, others): (Vec<&String>, Vec<&String>) = report
+        .misses
+        .iter()
+        .partition(|miss| !miss.starts_with("control:") && !miss.starts_with("ordinary:"));
+    let mut list = |class: &str, misses: &[&String]| {
+        let _infallible = writeln!(page, "<ul class=\"misses {class}\">");
+        for miss in misses {
+            let (head, text) = miss.split_once(": ").unwrap_or(("", miss));
+            let _infallible = writeln!(page, "<li><b>{}</b> {}</li>", escape(head), escape(text));
+        }
+        page.push_str("</ul>\n");
+    };
+    if !money.is_empty() {
+        list("two", &money);
+    }
+    if !others.is_empty() {
+        list("", &others);
+    }
     if report.misses.is_empty() {
-        page.push_str("<li class=\"none\">Nothing that this drill looks for.</li>\n");
+        page.push_str(
+            "<ul class=\"misses\"><li class=\"none\">Nothing that this drill looks for.</li></ul>\n",
+        );
     }
-    for miss in &report.misses {
-        let _infallible = writeln!(page, "<li>{}</li>", escape(miss));
-    }
-    page.push_str("</ul>\n");
 }
 
 fn money(page: &mut String, report: &Report) {
@@ -165,75 +180,86 @@ fn money(page: &mut String, report: &Report) {
         "contained",
         "requests",
         "paid",
-        "recall at 0.1 %",
-        "0.5 %",
-        "1 %",
     ];
     let mut rows = Vec::new();
+    let mut recalls = Vec::new();
     for attack in &report.attacks {
         for by in &attack.against {
             let figure = |name, of| value(&by.attack, name, of).map_or_else(|| "-".to_owned(), btc);
             let most = figure("left_btc", Of::Max);
             let is_lost = by.arm == 0 && value(&by.attack, "left_btc", Of::Max).unwrap_or(0) > 0;
             let name = if by.arm == 0 { attack.name.to_owned() } else { "~".to_owned() };
-            let recall = |name| cell(&by.attack, name, Of::Mean);
             rows.push(vec![
                 name,
                 report.arms.get(by.arm).map_or_else(String::new, |arm| arm.name.to_string()),
                 figure("left_btc", Of::Mean),
                 figure("left_btc", Of::P95),
                 if is_lost { format!("!{most}") } else { most },
-                thousands(value(&by.attack, "left_usd", Of::Max).unwrap_or(0) / 100),
+                thousands(&(value(&by.attack, "left_usd", Of::Max).unwrap_or(0) / 100).to_string()),
                 when(&by.attack, "first_alarm_seconds", Of::Max),
                 stat(&by.attack, "first_alarm_events").map_or_else(String::new, |stat| whole(stat, Of::Max)),
                 when(&by.attack, "containment_seconds", Of::Max),
                 stat(&by.attack, "requests").map_or_else(String::new, |stat| whole(stat, Of::Mean)),
                 stat(&by.attack, "paid").map_or_else(String::new, |stat| whole(stat, Of::Mean)),
-                recall("recall_at_0_1_percent"),
-                recall("recall_at_0_5_percent"),
-                recall("recall_at_1_percent"),
             ]);
         }
+        let recall = |arm: usize, name: &str| {
+            attack.by(arm).map_or_else(|| "-".to_owned(), |by| cell(&by.attack, name, Of::Mean))
+        };
+        let arms = (0..report.arms.len().min(3)).flat_map(|arm| {
+            ["recall_at_0_1_percent", "recall_at_0_5_percent", "recall_at_1_percent"]
+                .map(|name| recall(arm, name))
+        });
+        recalls.push(std::iter::once(attack.name.to_owned()).chain(arms).collect::<Vec<String>>());
     }
-    table(page, &heads, &rows, &[1]);
+    table(page, &heads, &rows, &[]);
+    p(page, "note", "Alarm and containment: the latest over the seeds, never if a seed never saw it.");
+    page.push_str("<h3>Recall of the attacker's money, were so many ordinary withdrawals troubled</h3>\n");
     p(
         page,
         "note",
-        "Alarm and containment: the latest over the seeds, never if a seed never saw it. Recall: how much of the attacker's \
-         money is above the line if withdrawals are ranked by severity, reasons and value, and that share of ordinary ones \
-         may be troubled.",
+        "All withdrawals ranked by severity, number of reasons and value: how much of the attacker's money is above the line, \
+         if 0.1, 0.5 or 1 % of the ordinary ones may be.",
     );
+    let names = report
+        .arms
+        .iter()
+        .take(3)
+        .flat_map(|arm| [format!("{} 0.1 %", arm.name), "0.5 %".to_owned(), "1 %".to_owned()]);
+    let heads: Vec<String> = std::iter::once("attack".to_owned()).chain(names).collect();
+    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+    table(page, &heads, &recalls, &[]);
 }
 
 fn whole(stat: &Stat, of: Of) -> String {
     stat.get(of).map_or_else(|| "-".to_owned(), |value| ((value + 50) / 100).to_string())
 }
 
-fn thousands(number: i128) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (nth, digit) in digits.chars().enumerate() {
-        if nth > 0 && (digits.len() - nth).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+/// So many of the worst attacks have their course drawn.
+const COURSES: usize = 3;
 
 fn course(page: &mut String, report: &Report) {
-    let worst = report.attacks.iter().filter_map(|attack| {
-        Some((value(&attack.by(0)?.attack, "left_btc", Of::Max)?, std::cmp::Reverse(attack.name), attack))
-    });
-    let Some((_, _, attack)) = worst.max_by_key(|one| (one.0, one.1)) else { return };
-    let Some(tested) = attack.by(0) else { return };
-    h2(page, &format!("The course of the worst: {}", attack.title));
-    let other = report.arms.get(1).and_then(|arm| Some((&*arm.name, attack.by(1)?)));
-    page.push_str(&chart::course((report.tested(), tested), other));
-    let _infallible = writeln!(page, "<h3>Seed {}, hour by hour</h3>", tested.worst_seed);
+    let mut worst: Vec<(i128, &AttackReport, &Against)> = report
+        .attacks
+        .iter()
+        .filter_map(|attack| {
+            let by = attack.by(0)?;
+            Some((value(&by.attack, "left_btc", Of::Max)?, attack, by))
+        })
+        .collect();
+    worst.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.name.cmp(b.1.name)));
+    let Some((_, first, tested)) = worst.first() else { return };
+    h2(page, if worst.len() == 1 { "The course of the attack" } else { "The course of the worst" });
+    for (_, attack, by) in worst.iter().take(COURSES) {
+        let _infallible = writeln!(page, "<h3>{}</h3>", escape(attack.title));
+        let other = report.arms.get(1).and_then(|arm| Some((&*arm.name, attack.by(1)?)));
+        page.push_str(&chart::course((report.tested(), by), other));
+    }
+    let _infallible =
+        writeln!(page, "<h3>{}, seed {}, hour by hour</h3>", escape(first.title), tested.worst_seed);
     page.push_str(&chart::days(&tested.hours, "The evaluated days with the attack, by hour"));
     if let Some(free) = report.free_of(0) {
-        page.push_str("<h3>The same days without an attack</h3>\n");
+        page.push_str("<h3>The same days without an attack, first seed</h3>\n");
         page.push_str(&chart::days(&free.hours, "The evaluated days without an attack, by hour"));
     }
 }
@@ -537,8 +563,8 @@ fn stated(page: &mut String, report: &Report) {
             "hot wallet",
             format!(
                 "{} BTC, {} ETH",
-                thousands(exchange.hot_wallet_btc.into()),
-                thousands(exchange.hot_wallet_eth.into())
+                thousands(&exchange.hot_wallet_btc.to_string()),
+                thousands(&exchange.hot_wallet_eth.to_string())
             ),
         ),
         ("prices", format!("{} USD a bitcoin, {} USD an ether", exchange.usd_per_btc, exchange.usd_per_eth)),

@@ -302,7 +302,10 @@ impl Report {
                 title: attack.title,
                 group: attack.group(),
                 against: (0..plan.arms.len())
-                    .filter_map(|arm| against(arm, &runs(What::Attack(nth), arm)))
+                    .filter_map(|arm| {
+                        let past = if attack.wants_run { What::Extremes } else { What::Free };
+                        against(arm, &runs(What::Attack(nth), arm), &runs(past, arm))
+                    })
                     .collect(),
             })
             .filter(|attack| !attack.against.is_empty())
@@ -381,7 +384,7 @@ fn ordinary(runs: &[&Outcome]) -> Vec<Stat> {
     Stat::gather(&runs.iter().map(|run| run.ordinary.clone()).collect::<Vec<_>>())
 }
 
-fn against(arm: usize, runs: &[&Outcome]) -> Option<Against> {
+fn against(arm: usize, runs: &[&Outcome], past: &[&Outcome]) -> Option<Against> {
     let attack = Stat::gather(&runs.iter().map(|run| run.attack.clone()).collect::<Vec<_>>());
     let left = |run: &&&Outcome| {
         let left = run.attack.iter().find(|figure| figure.name == "left_btc").and_then(|figure| figure.value);
@@ -410,8 +413,15 @@ fn against(arm: usize, runs: &[&Outcome]) -> Option<Against> {
         reasons: reasons(runs),
         worst_seed: worst.key.seed,
         worst: moments(worst),
-        hours: worst.hours.clone(),
+        hours: with_past(worst, past),
     })
+}
+
+/// A run's hours, and before its fork those of the past that it forked off.
+fn with_past(run: &Outcome, past: &[&Outcome]) -> Vec<Hour> {
+    let past = past.iter().find(|past| past.key.seed == run.key.seed).map_or(&[][..], |past| &past.hours);
+    let shared = past.get(..run.past_hours).unwrap_or(past);
+    shared.iter().chain(&run.hours).copied().collect()
 }
 
 fn moments(run: &Outcome) -> Vec<MomentReport> {
@@ -632,8 +642,24 @@ fn misses(report: &Report) -> Vec<String> {
     misses
 }
 
+/// Bitcoins for people: two decimals, thousands set apart.
 pub(crate) fn btc(satoshi: i128) -> String {
-    crate::score::figure::decimal(satoshi, 100_000_000, 2)
+    let text = crate::score::figure::decimal(satoshi, 100_000_000, 2);
+    let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
+    format!("{}.{part}", thousands(whole))
+}
+
+/// Digits, with thousands set apart.
+pub(crate) fn thousands(digits: &str) -> String {
+    let mut text = String::new();
+    for (nth, digit) in digits.chars().enumerate() {
+        let to_go = digits.len() - nth;
+        if nth > 0 && to_go.is_multiple_of(3) && !text.ends_with('-') {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 fn verdict(report: &Report) -> String {
@@ -641,9 +667,11 @@ fn verdict(report: &Report) -> String {
         Some((value(&attack.by(0)?.attack, "left_btc", Of::Max)?, std::cmp::Reverse(attack.name)))
     });
     let Some((left, name)) = worst.max() else { return "No attack was played to its end.".to_owned() };
-    let of = report.exchange.hot_wallet_btc;
+    let exchange = &report.exchange;
+    let ether = u128::from(exchange.hot_wallet_eth) * u128::from(exchange.usd_per_eth);
+    let of = u128::from(exchange.hot_wallet_btc) + ether / u128::from(exchange.usd_per_btc.max(1));
     let seeds = report.seeds.used.len();
-    let many = if seeds == 1 { "one seed".to_owned() } else { format!("{seeds} seeds") };
+    let many = if seeds == 1 { "one seed".to_owned() } else { format!("the worst of {seeds} seeds") };
     let mut text = if left == 0 {
         format!(
             "Under {}, nothing left to an attacker in {} and {many}.",
@@ -652,11 +680,12 @@ fn verdict(report: &Report) -> String {
         )
     } else {
         format!(
-            "Under {}, the worst of {} took {} of {of} BTC ({}), in the worst of {many}.",
+            "Under {}, the worst of {} ({}) took {} BTC in {many}, of a hot wallet worth {}.",
             report.tested(),
             attacks(report.attacks.len()),
+            name.0,
             btc(left),
-            name.0
+            thousands(&of.to_string())
         )
     };
     let baseline = report.arms.iter().position(|arm| arm.role == arm::Role::Baseline);
@@ -667,7 +696,7 @@ fn verdict(report: &Report) -> String {
             .attacks
             .iter()
             .filter_map(|attack| value(&attack.by(baseline)?.attack, "left_btc", Of::Max));
-        text.push_str(&format!(" Under {} it was {}.", arm.name, btc(most.max().unwrap_or(0))));
+        text.push_str(&format!(" Under {} the worst took {}.", arm.name, btc(most.max().unwrap_or(0))));
     }
     if let Some(free) = report.free_of(0) {
         let share = value(&free.ordinary, "without_person_share", Of::Mean).unwrap_or(0);

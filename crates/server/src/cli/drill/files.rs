@@ -113,7 +113,7 @@ pub(super) fn write(args: &FileArgs, plan: &Plan, watcher: &Watcher) -> Result<(
         decisions: Lines::create(args.decisions.as_deref())?,
         seed,
     };
-    files.events.put(|file| write_head(file));
+    files.events.put(write_head);
     files.decisions.line(&serde_json::json!({ "format": log::FORMAT }));
     let journal = args.journal.as_deref().map(PlayedJournal::create).transpose();
     let journal = journal.map_err(|error| Failure::new(error.code(), error))?;
