@@ -11,8 +11,9 @@ use serde_json::Value;
 
 const HOLDFAST: &str = env!("CARGO_BIN_EXE_holdfast");
 
-/// Small, but with the weeks that the attackers of 2019 prepare in.
-const SMALL: [&str; 8] = ["--accounts", "300", "--thinned-days", "90", "--days", "3", "--seeds", "1"];
+/// Small, but with the weeks that the attackers of 2019 prepare in, and customers enough for shares to mean something.
+const SMALL: [&str; 10] =
+    ["--accounts", "1000", "--thinned-days", "80", "--days", "3", "--seeds", "1", "--first-seed", "1001"];
 
 fn repository(path: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path).display().to_string()
