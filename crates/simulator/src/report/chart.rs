@@ -259,7 +259,12 @@ pub(super) fn course(tested: (&str, &Against), other: Option<(&str, &Against)>) 
     let all = || std::iter::once(tested).chain(other);
     let most = all().flat_map(|(_, by)| by.worst.iter().map(|one| one.satoshi)).max().unwrap_or(0);
     let most = round_up(most.max(100_000_000));
-    let ends = all().flat_map(|(_, by)| by.worst.iter().map(|one| one.seconds)).max().unwrap_or(0);
+    // Until the last payment; of what the tested defence did, at least until the first halt.
+    let halted =
+        tested.1.worst.iter().find(|one| one.what == "halt" && one.seconds >= 0).map(|one| one.seconds);
+    let paid =
+        all().flat_map(|(_, by)| by.worst.iter()).filter(|one| one.what == "left").map(|one| one.seconds);
+    let ends = paid.chain(halted).max().unwrap_or(0);
     let hours = i64::try_from(round_up(i128::from(ends / 3_600 + 1))).unwrap_or(1);
     let x = |seconds: i64| LEFT + (RIGHT - LEFT) * seconds.clamp(0, hours * 3_600) / (hours * 3_600);
     let y = |satoshi: i128| bottom - i64::try_from(satoshi * i128::from(bottom - top) / most).unwrap_or(0);
@@ -281,7 +286,8 @@ pub(super) fn course(tested: (&str, &Against), other: Option<(&str, &Against)>) 
         legend += 50 + width(&title);
         svg.path(&steps(&by.worst, x, y, hours * 3_600), class);
     }
-    for one in tested.1.worst.iter().filter(|one| one.what == "alarm" || one.what == "halt") {
+    let marks = tested.1.worst.iter().filter(|one| one.what == "alarm" || one.what == "halt");
+    for one in marks.filter(|one| one.seconds <= hours * 3_600) {
         let class = if one.what == "halt" { "mark halt" } else { "mark alarm" };
         svg.line((x(one.seconds), top), (x(one.seconds), bottom), class);
     }

@@ -118,13 +118,13 @@ fn head(page: &mut String, report: &Report) {
         &format!(
             "{} accounts, {} thinned and {} full days; {} events and {} ordinary withdrawals a seed; {} runs of {} events in \
              all; {} seeds ({}): {}.",
-            facts.accounts,
+            thousands(&facts.accounts.to_string()),
             facts.thinned_days,
             facts.days,
-            facts.events,
-            facts.ordinary_withdrawals,
+            thousands(&facts.events.to_string()),
+            thousands(&facts.ordinary_withdrawals.to_string()),
             facts.runs,
-            facts.events_played,
+            thousands(&facts.events_played.to_string()),
             report.seeds.used.len(),
             report.seeds.set,
             report.seeds.used.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
