@@ -2,6 +2,8 @@
 
 use holdfast_values::Amount;
 
+use crate::population::typed;
+
 /// Hundred-millionths of a coin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Coins(pub u64);
@@ -18,6 +20,12 @@ impl Coins {
     /// Decimal text in whole units.
     pub fn text(self) -> Box<str> {
         Amount::from_base_units(u128::from(self.0)).to_short(8).into()
+    }
+
+    /// As people type amounts: rounded down to two digits that count.
+    #[must_use]
+    pub fn typed(self) -> Self {
+        Self(typed(self.0))
     }
 
     /// Reads decimal text of any precision; what is below a hundred-millionth is dropped.

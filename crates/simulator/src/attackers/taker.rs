@@ -245,8 +245,12 @@ impl Turn<'_> {
             let price = reach.price(asset);
             let has = loot.balances.get(asset).copied().unwrap_or_default();
             let coins = has.min(Coins::worth(wanted, price));
+            // Amounts of eight decimals would stand out among those that people type; who looks for a line needs them.
+            let coins = if self.manner.creeps { coins } else { coins.typed() };
             let cents = coins.cents(price);
-            (cents >= self.manner.floor_cents.min(wanted) && cents > 100).then_some((*asset, coins, cents))
+            // Rounding takes less than a tenth.
+            let floor = self.manner.floor_cents.min(wanted) / 10 * 9;
+            (cents >= floor && cents > 100).then_some((*asset, coins, cents))
         })
     }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::features::{Kind, Separation, Side, Tallies};
 use super::{Key, Outcome, Plan, Results, What, other};
-use crate::attackers::{Kind as AttackKind, Shared};
+use crate::attackers::{Incident, Kind as AttackKind, Shared};
 use crate::population::Model;
 use crate::score::figure::{Of, Stat, Unit, divide_round, share};
 use crate::score::rank::FRICTION_PERMILLE;
@@ -155,7 +155,13 @@ pub struct NamedStat {
 fn is_design(kind: AttackKind, feature: &str) -> bool {
     let network = matches!(feature, "asn" | "ip_8" | "ip_16" | "country");
     let device = matches!(feature, "user_agent" | "tls" | "device_length" | "device_is_told");
+    // Amounts as they were published, or as close to a line as can be.
+    let amount = feature == "amount_decimals";
     match kind {
+        AttackKind::JustUnder
+        | AttackKind::Incident(Incident::Binance2019 | Incident::CryptoCom2022 | Incident::Poisoning2024) => {
+            amount
+        }
         AttackKind::Patient(Shared::Everything) => network || device,
         AttackKind::Patient(Shared::Partly) => network,
         _ => false,

@@ -352,6 +352,11 @@ impl Population {
     }
 }
 
+/// As people type amounts when they withdraw: rounded down to two digits that count.
+pub(crate) fn typed(units: u64) -> u64 {
+    money::rounded(units, money::WITHDRAWAL_DIGITS)
+}
+
 /// A part of the people live a day, one after the other.
 fn live_one(world: &World<'_>, people: &mut [Person], entries: &mut Vec<Entry>) {
     for person in people {

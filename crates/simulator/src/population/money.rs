@@ -110,6 +110,9 @@ pub(super) fn dollars(cents: u64) -> Box<str> {
     format!("{}.{:02}", cents / 100, cents % 100).into()
 }
 
+/// Digits that count in the amount of a withdrawal.
+pub(super) const WITHDRAWAL_DIGITS: u32 = 2;
+
 /// As people type amounts: rounded down to so many digits that count.
 pub(super) fn rounded(units: u64, digits: u32) -> u64 {
     let mut step = 1u64;

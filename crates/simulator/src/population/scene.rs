@@ -336,7 +336,7 @@ impl<'a> Scene<'a> {
         let mut units = odds::whole(owned as f64 * share.clamp(0.0, 0.98));
         units = units.max(prices.units(asset, LEAST));
         if self.chance(0.6) {
-            units = money::rounded(units, 2).max(1);
+            units = money::rounded(units, money::WITHDRAWAL_DIGITS).max(1);
         }
         if units > owned {
             return None;
