@@ -145,10 +145,11 @@ impl Seen {
         let whole = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         self.number("hour", Side::Crime, whole(seconds / 3_600 % 24));
         self.number("weekday", Side::Crime, whole((seconds / 86_400 + 3) % 7));
-        // So does the minute of a burst; before it, the minute is nobody's.
+        // So are the minute and the second of a burst; before it they are nobody's choice.
         let drains = matches!(entry.body, Body::RequestWithdrawal { .. });
-        self.number("minute", if drains { Side::Crime } else { Side::Trace }, whole(seconds / 60 % 60));
-        self.number("second", Side::Trace, whole(seconds % 60));
+        let moment = if drains { Side::Crime } else { Side::Trace };
+        self.number("minute", moment, whole(seconds / 60 % 60));
+        self.number("second", moment, whole(seconds % 60));
         self.number("below_a_second", Side::Trace, whole(entry.at.0 % time::SECOND / 10_000));
         self.number("id_length", Side::Trace, whole(entry.id.len() as u64));
         let digit = |at: usize| i64::from(entry.id.as_bytes().get(at).copied().unwrap_or(0));
