@@ -318,6 +318,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_for_small_ones_is_for_nobody_else() {
+        let parameters = Parameters::default();
+        let size = Amount::from_base_units(1_000);
+        let at = Timestamp(1_700_000_000_000_000);
+        let mut bucket = Bucket::full(BucketSpec { size, refill_per_hour: size }, at);
+        // 70 % is gone: what is left is the share that is kept.
+        bucket.take(Amount::from_base_units(700), AccountIndex(1), at, &parameters);
+        let one = Amount::from_base_units(1);
+        let fit = |small| {
+            bucket.fit(one, Taker { account: AccountIndex(0), small, unshared: false }, at, &parameters)
+        };
+        assert_eq!(fit(true), Fit::Now);
+        assert!(matches!(fit(false), Fit::After { .. }));
+    }
+
+    #[test]
     fn what_was_taken_before_a_change_of_size_comes_back_by_the_old_share() {
         let parameters = Parameters::default();
         let spec = |units| BucketSpec {
