@@ -151,12 +151,12 @@ pub struct NamedStat {
     pub own: Option<String>,
 }
 
-/// Whether an attack is defined by sharing this.
+/// Whether an attack is defined by this: by what its accounts share, or by its very amounts.
 fn is_design(kind: AttackKind, feature: &str) -> bool {
     let network = matches!(feature, "asn" | "ip_8" | "ip_16" | "country");
     let device = matches!(feature, "user_agent" | "tls" | "device_length" | "device_is_told");
     // Amounts as they were published, or as close to a line as can be.
-    let amount = feature == "amount_decimals";
+    let amount = feature == "amount_digits";
     match kind {
         AttackKind::JustUnder
         | AttackKind::Incident(Incident::Binance2019 | Incident::CryptoCom2022 | Incident::Poisoning2024) => {

@@ -191,6 +191,12 @@ impl Seen {
     }
 }
 
+/// How many digits of a decimal text count: neither the zeros before the first nor those after the last other digit.
+fn digits_that_count(amount: &str) -> i64 {
+    let digits: String = amount.chars().filter(char::is_ascii_digit).collect();
+    i64::try_from(digits.trim_matches('0').len()).unwrap_or(0)
+}
+
 /// Eight steps an octave: fine enough for a threshold, few enough to count.
 fn logarithm(value: u64) -> i64 {
     let Some(octave) = value.checked_ilog2() else { return -1 };
@@ -230,7 +236,9 @@ impl Watch {
                 let sats = crate::attackers::coins::Coins::parse(amount).map_or(0, |coins| coins.0);
                 seen.number("amount", Side::Crime, logarithm(sats));
                 let decimals = amount.split_once('.').map_or(0, |(_, part)| part.len());
-                seen.number("amount_decimals", Side::Trace, i64::try_from(decimals).unwrap_or(0));
+                // How small the last digit is follows from how much it is; how many digits count does not.
+                seen.number("amount_decimals", Side::Crime, i64::try_from(decimals).unwrap_or(0));
+                seen.number("amount_digits", Side::Trace, digits_that_count(amount));
                 seen.word("asset", Side::Crime, asset);
                 seen.to(to, memory);
                 match channel {
@@ -449,6 +457,21 @@ fn best_of(
 mod tests {
     use super::*;
     use crate::population::ids;
+
+    #[test]
+    fn digits_that_count_say_nothing_of_how_much_it_is() {
+        for (amount, digits) in [
+            ("0.00012", 2),
+            ("12", 2),
+            ("120", 2),
+            ("1200.50", 5),
+            ("336.85714285", 11),
+            ("0.5", 1),
+            ("0", 0),
+        ] {
+            assert_eq!(digits_that_count(amount), digits, "{amount}");
+        }
+    }
 
     fn session(nth: u32, account: u32, asn: u32) -> Entry {
         let facts = Facts { asn: Some(asn), ..Facts::default() };
