@@ -2,7 +2,8 @@
 
 use holdfast_values::Amount;
 
-use crate::population::typed;
+use crate::draw::Draw;
+use crate::population::entered;
 
 /// Hundred-millionths of a coin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,10 +23,10 @@ impl Coins {
         Amount::from_base_units(u128::from(self.0)).to_short(8).into()
     }
 
-    /// As people type amounts: rounded down to two digits that count.
+    /// As people enter amounts: most of them round.
     #[must_use]
-    pub fn typed(self) -> Self {
-        Self(typed(self.0))
+    pub fn entered(self, draw: &mut Draw) -> Self {
+        Self(entered(draw, self.0))
     }
 
     /// Reads decimal text of any precision; what is below a hundred-millionth is dropped.

@@ -13,6 +13,7 @@ use holdfast_values::{Micros, Timestamp, time};
 use super::agenda::is_lost;
 use super::coins::Coins;
 use super::reach::{Loot, Reach};
+use crate::draw::{self, Draw};
 use crate::format::{Body, Channel, Facts, To};
 use crate::play::{Answer, Seen};
 use crate::truth::Role;
@@ -209,7 +210,8 @@ impl Turn<'_> {
             return self.after(purse);
         }
         let wanted = self.wanted(purse, &loot);
-        let Some((asset, coins, cents)) = self.choose(&loot, wanted, reach) else {
+        let draw = &mut draw::draw(self.at.0, &purse.account, &[]);
+        let Some((asset, coins, cents)) = self.choose(draw, (&loot, wanted), reach) else {
             purse.state.over = true;
             return self.after(purse);
         };
@@ -240,13 +242,18 @@ impl Turn<'_> {
     }
 
     /// The asset of which there is enough.
-    fn choose(&self, loot: &Loot, wanted: u64, reach: &mut dyn Reach) -> Option<(&'static str, Coins, u64)> {
+    fn choose(
+        &self,
+        draw: &mut Draw,
+        (loot, wanted): (&Loot, u64),
+        reach: &mut dyn Reach,
+    ) -> Option<(&'static str, Coins, u64)> {
         self.manner.assets.iter().find_map(|asset| {
             let price = reach.price(asset);
             let has = loot.balances.get(asset).copied().unwrap_or_default();
             let coins = has.min(Coins::worth(wanted, price));
-            // Amounts of eight decimals would stand out among those that people type; who looks for a line needs them.
-            let coins = if self.manner.creeps { coins } else { coins.typed() };
+            // He enters amounts as people do; who looks for a line needs every digit.
+            let coins = if self.manner.creeps { coins } else { coins.entered(draw) };
             let cents = coins.cents(price);
             // Rounding takes less than a tenth.
             let floor = self.manner.floor_cents.min(wanted) / 10 * 9;

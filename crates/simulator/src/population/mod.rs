@@ -42,6 +42,7 @@ use scene::Scene;
 use world::World;
 
 pub use agents::Browser;
+pub(crate) use money::entered;
 pub use person::{ApiKey, Kind, Person, Stratum, Tier};
 pub use sweep::{Range, Sweep};
 
@@ -350,11 +351,6 @@ impl Population {
         };
         (facts, browser)
     }
-}
-
-/// As people type amounts when they withdraw: rounded down to two digits that count.
-pub(crate) fn typed(units: u64) -> u64 {
-    money::rounded(units, money::WITHDRAWAL_DIGITS)
 }
 
 /// A part of the people live a day, one after the other.

@@ -110,9 +110,6 @@ pub(super) fn dollars(cents: u64) -> Box<str> {
     format!("{}.{:02}", cents / 100, cents % 100).into()
 }
 
-/// Digits that count in the amount of a withdrawal.
-pub(super) const WITHDRAWAL_DIGITS: u32 = 2;
-
 /// As people type amounts: rounded down to so many digits that count.
 pub(super) fn rounded(units: u64, digits: u32) -> u64 {
     let mut step = 1u64;
@@ -120,6 +117,12 @@ pub(super) fn rounded(units: u64, digits: u32) -> u64 {
         step = step.saturating_mul(10);
     }
     units - units % step
+}
+
+/// The amount of a withdrawal as somebody enters it: most type two digits that count, the others take what the page offers.
+/// Attackers too, or their amounts would tell who they are.
+pub(crate) fn entered(draw: &mut Draw, units: u64) -> u64 {
+    if odds::chance(draw, 0.6) { rounded(units, 2).max(1) } else { units }
 }
 
 /// What somebody owns in US cents: log-normal, and a Pareto tail for two of a hundred.

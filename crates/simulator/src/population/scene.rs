@@ -334,10 +334,7 @@ impl<'a> Scene<'a> {
         let prices = self.prices(at);
         let owned = self.person.owns(asset);
         let mut units = odds::whole(owned as f64 * share.clamp(0.0, 0.98));
-        units = units.max(prices.units(asset, LEAST));
-        if self.chance(0.6) {
-            units = money::rounded(units, money::WITHDRAWAL_DIGITS).max(1);
-        }
+        units = money::entered(&mut self.draw, units.max(prices.units(asset, LEAST)));
         if units > owned {
             return None;
         }
