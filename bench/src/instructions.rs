@@ -112,6 +112,7 @@ pub(crate) fn workload(mode: &str, dir: &Path) -> Result<serde_json::Value, Fail
         hash: std::fs::read(dir.join("hash"))?.try_into().map_err(|_| "a hash has 32 bytes")?,
         files: Vec::new(),
         program: std::fs::read(dir.join("program"))?,
+        compiler: None,
     };
     let program = Program::from_bytes(&policy.program)?;
     let mut state = world::warm_state(policy, ACCOUNTS, ACCOUNTS)?;

@@ -15,6 +15,7 @@ mod instructions;
 mod peers;
 mod pipeline;
 mod policies;
+mod proofs;
 mod report;
 mod server;
 mod signer;
@@ -111,10 +112,11 @@ impl Options {
 /// A part's name and what measures it.
 type Part = (&'static str, fn(&Options) -> Result<Report, Failure>);
 
-const PARTS: [Part; 14] = [
+const PARTS: [Part; 15] = [
     ("pipeline", pipeline::run),
     ("evaluator", evaluator::run),
     ("policy", policies::run),
+    ("proofs", proofs::run),
     ("backtest", backtest::run),
     ("size", size::run),
     ("instructions", instructions::run),

@@ -11,9 +11,10 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use holdfast_decision::command::Command;
-use holdfast_decision::event::Events;
+use holdfast_decision::event::{Event, Events};
 use holdfast_decision::{State, decide, fold};
 use holdfast_journal::{Draft, Journal as _, LocalJournal, Record, record_hash};
+use holdfast_server::shadow::{Candidate, Shadow};
 
 use crate::report::{Report, grouped, median, per_second, percent, permille, ratio, reached, tenths};
 use crate::world::{self, Timed};
@@ -42,6 +43,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, Failure> {
         "journal alone/s",
     ]);
     let mut stations = Vec::new();
+    let mut shadow_note = None;
     for (name, pack) in [("empty pack", None), ("baseline", Some(options.pack()))] {
         progress(&format!("pipeline, {name}: {accounts} accounts, {warm} requests before the first"));
         let mut state = world::warm_state(world::policy(pack.as_deref())?, accounts, warm)?;
@@ -59,7 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, Failure> {
             dry.run(&commands, size, count)?;
             let groups = std::mem::take(&mut dry.groups);
             costs = Some(dry);
-            let measured = interleaved(options, &snapshot, &commands, &groups)?;
+            let measured = interleaved(options, (&snapshot, None), &commands, &groups)?;
             let records = u64::try_from(size * count)?;
             let [pipeline, bare, journal] = measured.nanos.map(|runs| per_second(records, median(runs)));
             let share = permille(pipeline, bare);
@@ -80,6 +82,35 @@ pub(crate) fn run(options: &Options) -> Result<Report, Failure> {
             report.value(format!("{key}_bare_per_second"), bare);
             report.value(format!("{key}_journal_per_second"), journal);
             report.value(format!("{key}_permille_of_bare"), share);
+            // A candidate that disagrees often, beside the group that a busy exchange has.
+            if let (16, Some(live)) = (size, &pack) {
+                let candidate = candidate(live)?;
+                let measured = interleaved(options, (&snapshot, Some(&candidate)), &commands, &groups)?;
+                let [pipeline, bare, journal] = measured.nanos.map(|runs| per_second(records, median(runs)));
+                let share = permille(pipeline, bare);
+                report.row(&[
+                    &format!("{name}, groups of {size}, with a shadow"),
+                    &grouped(pipeline),
+                    &micros(measured.p50),
+                    &micros(measured.p99),
+                    &grouped(bare),
+                    &percent(share),
+                    "-",
+                    "-",
+                    &grouped(journal),
+                ]);
+                report.value(format!("{key}_shadow_per_second"), pipeline);
+                let (each, dropped) = handing_over(options, &snapshot, &candidate, &commands, (size, count))?;
+                report.value(format!("{key}_shadow_nanos"), each);
+                shadow_note = Some(format!(
+                    "With a shadow the writer hands over what the live policy was asked: {} us a record on its own thread (one \
+                     run without a disk, {} of {} not compared because the queue was full). In the row with a shadow the \
+                     comparing thread has the same one core as all others.",
+                    tenths(each),
+                    grouped(dropped),
+                    grouped(records),
+                ));
+            }
         }
         if let Some(costs) = costs {
             stations.push((name, costs));
@@ -111,6 +142,9 @@ pub(crate) fn run(options: &Options) -> Result<Report, Failure> {
             dry.records,
         ));
     }
+    if let Some(note) = shadow_note {
+        report.note(note);
+    }
     report.note(if pinned {
         "All threads of a loop ran on one core (taskset)."
     } else {
@@ -140,7 +174,7 @@ struct Measured {
 
 fn interleaved(
     options: &Options,
-    snapshot: &[u8],
+    (snapshot, candidate): (&[u8], Option<&Candidate>),
     commands: &[Timed],
     groups: &[Vec<Draft>],
 ) -> Result<Measured, Failure> {
@@ -151,8 +185,9 @@ fn interleaved(
         progress(&format!("  groups of {size}: run {} of {RUNS}", number + 1));
         let state = State::decode(snapshot)?;
         let [pipeline, bare, journal] = &mut nanos;
-        let took =
-            in_directory(options, |dir| pipelined(dir, state, commands, size, groups.len(), &mut latencies))?;
+        let took = in_directory(options, |dir| {
+            pipelined(dir, (state, candidate), commands, (size, groups.len()), &mut latencies)
+        })?;
         pipeline.push(took);
         bare.push(in_directory(options, |dir| bare_loop(dir, groups))?);
         journal.push(in_directory(options, |dir| journal_alone(dir, groups))?);
@@ -199,7 +234,7 @@ fn ran_out() -> Failure {
 
 /// One group, decided, folded and encoded.
 fn fill(
-    state: &mut State,
+    (state, shadow): (&mut State, Option<&Shadow>),
     inbox: &mut Inbox<'_>,
     size: usize,
     events: &mut Events,
@@ -207,22 +242,79 @@ fn fill(
     let mut group = Vec::with_capacity(size);
     while group.len() < size {
         let (at, command) = inbox.next(state)?;
-        group.extend(world::record(state, at, command, events)?);
+        let see = |state: &State, events: &[Event]| {
+            if let Some(shadow) = shadow {
+                shadow.see(state, at, command, events);
+            }
+        };
+        group.extend(world::record_seen(state, at, command, events, see)?);
     }
     Ok(group)
+}
+
+/// The live pack with a hold that two in five more meet.
+fn candidate(live: &Path) -> Result<Candidate, Failure> {
+    let live = holdfast_cedar::load_dir(live).map_err(|error| error.to_string())?;
+    let overlay = "@id(\"bench-new\") @outcome(\"hold\") @reason(\"new_destination\")\n\
+                   forbid (principal, action == Action::\"withdraw\", resource) when { !context.destination.known };\n";
+    let mut files = live.files;
+    files.push(("overlay.cedar".to_owned(), overlay.to_owned()));
+    let pack = holdfast_cedar::compile_pack(&files).map_err(|error| error.to_string())?;
+    Ok(Candidate {
+        hash: pack.hash,
+        files: pack.files.into_iter().collect(),
+        program: pack.program,
+        by: "bench".parse()?,
+        since: world::START,
+    })
+}
+
+fn shadowed(dir: &Path, candidate: &Candidate) -> Result<Shadow, Failure> {
+    std::fs::create_dir_all(dir)?;
+    let shadow = Shadow::open(dir);
+    shadow.start(candidate.clone())?;
+    Ok(shadow)
+}
+
+/// What handing over costs the writer, in nanoseconds a record, and how many were not compared.
+fn handing_over(
+    options: &Options,
+    snapshot: &[u8],
+    candidate: &Candidate,
+    commands: &[Timed],
+    (size, groups): (usize, usize),
+) -> Result<(u64, u64), Failure> {
+    let dir = options.directory("pipeline")?;
+    let shadow = shadowed(&dir, candidate)?;
+    let mut state = State::decode(snapshot)?;
+    let (mut inbox, mut events) = (Inbox::new(commands), Events::new());
+    let mut spent = Duration::ZERO;
+    for _ in 0..size * groups {
+        let (at, command) = inbox.next(&state)?;
+        let see = |state: &State, events: &[Event]| {
+            let began = Instant::now();
+            shadow.see(state, at, command, events);
+            spent += began.elapsed();
+        };
+        world::record_seen(&mut state, at, command, &mut events, see)?;
+    }
+    let dropped = shadow.status().map_or(0, |status| status.dropped);
+    shadow.close();
+    std::fs::remove_dir_all(&dir)?;
+    Ok((ratio(spent.as_nanos(), (size * groups) as u128), dropped))
 }
 
 /// The server's shape: decides the next group while the last one syncs. `latencies` gets, for each group, the time from
 /// the first command's decision to its durability.
 fn pipelined(
     dir: &Path,
-    mut state: State,
+    (mut state, candidate): (State, Option<&Candidate>),
     commands: &[Timed],
-    size: usize,
-    groups: usize,
+    (size, groups): (usize, usize),
     latencies: &mut Vec<u64>,
 ) -> Result<Duration, Failure> {
     let mut journal = LocalJournal::create(dir)?;
+    let shadow = candidate.map(|candidate| shadowed(dir, candidate)).transpose()?;
     let (batches, receiver) = mpsc::sync_channel::<Vec<Draft>>(1);
     let (done, durable) = mpsc::channel::<Instant>();
     std::thread::scope(|scope| {
@@ -243,7 +335,7 @@ fn pipelined(
         let started = Instant::now();
         for _ in 0..groups {
             let began = Instant::now();
-            let group = fill(&mut state, &mut inbox, size, &mut events)?;
+            let group = fill((&mut state, shadow.as_ref()), &mut inbox, size, &mut events)?;
             if let Some(before) = in_flight.replace(began) {
                 acknowledge(before, durable.recv().map_err(|_| lost())?);
             }
@@ -254,6 +346,9 @@ fn pipelined(
         }
         let took = started.elapsed();
         drop(batches);
+        if let Some(shadow) = &shadow {
+            shadow.close();
+        }
         committer.join().map_err(|_| lost())??;
         Ok(took)
     })

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::hint::black_box;
 
+use holdfast_cedar::CompiledPack;
 use holdfast_policy::{Action, FACTS, Fact, FactType, Facts, Findings, Value};
 
 use crate::evaluator::{Cedar, each, picos};
@@ -150,7 +151,7 @@ impl Rule {
         }
     }
 
-    fn text(&self, number: usize, text: &mut String) {
+    fn condition(&self) -> String {
         let word = |of: &[&'static str], at: usize| of.get(at).copied().unwrap_or_default();
         let class = format!("context.class == Class::{:?}", word(&CLASSES, self.class));
         let channel = format!("context.channel == Channel::{:?}", word(&CHANNELS, self.channel));
@@ -158,20 +159,32 @@ impl Rule {
         let asset = format!("context.asset == {:?}", word(&ASSETS, self.asset));
         let band =
             format!("context.amount_usd_cents >= {} && context.amount_usd_cents < {}", self.low, self.high);
-        let condition = match self.kind {
+        match self.kind {
             0 => format!("{asset} && {class} && {band}"),
             1 => format!("{class} && {channel} && {tier} && context.account.usd_cents_24h > {}", self.low),
             2 => format!("{tier} && {asset} && context.amount_usd_cents >= {}", self.low),
             3 => format!("{band} && {class} && !context.destination.known"),
             _ => format!("{channel} && context.api_key.age_hours < {} && {asset}", self.hours),
-        };
+        }
+    }
+
+    fn text(&self, number: usize, text: &mut String) {
         let _ = writeln!(
             text,
             "@id(\"r{number}\") @outcome(\"dwell\") @for(\"10m\") @reason(\"kind_{}\") \
-             forbid (principal, action == Action::\"withdraw\", resource) when {{ {condition} }};",
-            self.kind
+             forbid (principal, action == Action::\"withdraw\", resource) when {{ {} }};",
+            self.kind,
+            self.condition()
         );
     }
+}
+
+/// A pack of so many policies without the rule of some number; and the conditions of its rules.
+pub(crate) fn made(policies: usize, without: Option<usize>) -> Result<(CompiledPack, Vec<String>), Failure> {
+    let rules: Vec<Rule> =
+        (0..policies.saturating_sub(1)).filter(|number| Some(*number) != without).map(Rule::of).collect();
+    let pack = holdfast_cedar::compile_pack(&texts(&rules)).map_err(|error| error.to_string())?;
+    Ok((pack, rules.iter().map(Rule::condition).collect()))
 }
 
 /// The pack: files of 200 rules, and the one that opens.

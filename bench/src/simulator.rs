@@ -88,8 +88,12 @@ fn generation(report: &mut Report, accounts: u32) -> Result<(), Failure> {
 /// The same entries are decided by the policy, the wallet pays, customers and staff answer; only that is timed.
 fn decision(report: &mut Report, options: &Options, accounts: u32) -> Result<(), Failure> {
     let pack = holdfast_cedar::load_dir(options.pack()).map_err(|error| Failure::from(error.to_string()))?;
-    let policy =
-        PolicySource { hash: pack.hash, files: pack.files.clone(), program: pack.program.to_bytes() };
+    let policy = PolicySource {
+        hash: pack.hash,
+        files: pack.files.clone(),
+        program: pack.program.to_bytes(),
+        compiler: None,
+    };
     let settings = Settings { accounts, thinned_days: 0, days: DAYS, ..Settings::default() };
     let mut runs = Vec::new();
     for number in 0..DECISION_RUNS {

@@ -60,10 +60,20 @@ impl Random {
 pub(crate) fn policy(pack: Option<&Path>) -> Result<PolicySource, Failure> {
     let Some(path) = pack else {
         let program = holdfast_policy::Program::permit_all();
-        return Ok(PolicySource { hash: program.hash(), files: Vec::new(), program: program.to_bytes() });
+        return Ok(PolicySource {
+            hash: program.hash(),
+            files: Vec::new(),
+            program: program.to_bytes(),
+            compiler: None,
+        });
     };
     let pack = holdfast_cedar::load_dir(path).map_err(|error| Failure::from(error.to_string()))?;
-    Ok(PolicySource { hash: pack.hash, files: pack.files.clone(), program: pack.program.to_bytes() })
+    Ok(PolicySource {
+        hash: pack.hash,
+        files: pack.files.clone(),
+        program: pack.program.to_bytes(),
+        compiler: None,
+    })
 }
 
 fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, Failure>
@@ -311,12 +321,19 @@ pub(crate) fn requests(numbers: std::ops::Range<u64>, accounts: u64) -> Result<V
     Ok(commands)
 }
 
-/// Decides a command and folds what happened; `false` if it is no record.
-pub(crate) fn say(state: &mut State, at: Timestamp, command: &Command, events: &mut Events) -> bool {
+/// Decides a command and folds what happened; `false` if it is no record. `see` gets State and events before they are folded in.
+fn say(
+    state: &mut State,
+    at: Timestamp,
+    command: &Command,
+    events: &mut Events,
+    see: impl FnOnce(&State, &[Event]),
+) -> bool {
     decide(state, at, command, events);
     if events.is_empty() || matches!(events.as_slice(), [Event::Repeated { .. }]) {
         return false;
     }
+    see(state, events);
     fold(state, state.sequence().saturating_add(1), at, events);
     true
 }
@@ -328,8 +345,19 @@ pub(crate) fn record(
     command: &Command,
     events: &mut Events,
 ) -> Result<Option<Draft>, Failure> {
+    record_seen(state, at, command, events, |_, _| ())
+}
+
+/// The same; `see` gets State and events before they are folded in.
+pub(crate) fn record_seen(
+    state: &mut State,
+    at: Timestamp,
+    command: &Command,
+    events: &mut Events,
+    see: impl FnOnce(&State, &[Event]),
+) -> Result<Option<Draft>, Failure> {
     let (rules, policy) = (state.rules(), state.policy_hash());
-    if !say(state, at, command, events) {
+    if !say(state, at, command, events, see) {
         return Ok(None);
     }
     if let [Event::Refused { refusal, detail }] = events.as_slice() {

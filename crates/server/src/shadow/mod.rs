@@ -228,7 +228,7 @@ impl Shadow {
     }
 
     /// On the writer's thread, before the record is folded in: hands over what the live policy was asked.
-    pub(crate) fn see(&self, state: &State, at: Timestamp, command: &Command, events: &[Event]) {
+    pub fn see(&self, state: &State, at: Timestamp, command: &Command, events: &[Event]) {
         if !self.inner.is_on.load(Ordering::Relaxed) || !weigh::asks_policy(command) {
             return;
         }
