@@ -25,8 +25,13 @@ pub const RESTORE: Micros = 72 * time::HOUR;
 const RESTORE_SIGNATURES: usize = 2;
 /// Most steps of several operators that wait to be followed.
 pub const OPEN_MAX: usize = 64;
-/// Most steps by which one operator tightens that wait: none can keep the others from it.
+/// Most steps by which one operator tightens that are taken in within [`PLACE`] and wait: none can keep the others from it.
 pub const OPEN_PER_OPERATOR_MAX: usize = 16;
+/// After how long a tightening that waits gives its place back: it still counts, and another may come after it. Otherwise
+/// Holdfast, which is past it, could release nothing more: the step that is missing would never be taken.
+pub const PLACE: Micros = time::DAY;
+/// Most steps by which one operator tightens that wait, whatever their age.
+pub const WAITING_PER_OPERATOR_MAX: usize = 64;
 /// How much of the past is listed.
 const LISTED_MAX: u32 = 256;
 
@@ -127,7 +132,7 @@ pub(crate) fn introduce(
         if !begun || now > text.window.not_after().timestamp().plus(APPROVAL_GRACE) {
             return Err(Refused::ActNotNow);
         }
-        check_room(records, kind, &signer)?;
+        check_room(records, kind, &signer, now)?;
     } else if kind == StepKind::Tightened {
         // It is made at once: there is nothing to stop.
         return Err(Refused::PolicyStepDiffers { field: "stopped" });
@@ -286,15 +291,17 @@ fn setting_up(records: &Records<'_>, policy: Policy, now: Timestamp) -> Result<b
     Ok(records.policy_beginning()?.begun.is_some_and(|begun| now < begun.plus(policy.setup)))
 }
 
-fn check_room(records: &Records<'_>, kind: StepKind, signer: &Name) -> Result<(), Refused> {
+fn check_room(records: &Records<'_>, kind: StepKind, signer: &Name, now: Timestamp) -> Result<(), Refused> {
     let open = records.open_policy_links()?;
-    let (taken, max) = if kind == StepKind::Tightened {
-        let own = |link: &&PolicyLink| link.kind == StepKind::Tightened && link.signer == *signer;
-        (open.iter().filter(own).count(), OPEN_PER_OPERATOR_MAX)
-    } else {
-        (open.iter().filter(|link| link.kind != StepKind::Tightened).count(), OPEN_MAX)
-    };
-    if taken >= max { Err(Refused::PolicyStepsMany { max }) } else { Ok(()) }
+    let within =
+        |taken: usize, max| if taken >= max { Err(Refused::PolicyStepsMany { max }) } else { Ok(()) };
+    if kind != StepKind::Tightened {
+        let shared = open.iter().filter(|link| link.kind != StepKind::Tightened);
+        return within(shared.count(), OPEN_MAX);
+    }
+    let own = open.iter().filter(|link| link.kind == StepKind::Tightened && link.signer == *signer);
+    within(own.clone().count(), WAITING_PER_OPERATOR_MAX)?;
+    within(own.filter(|link| now.since(link.seen) < PLACE).count(), OPEN_PER_OPERATOR_MAX)
 }
 
 /// What a text asks, in exactly one spelling.

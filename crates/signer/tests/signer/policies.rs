@@ -548,6 +548,37 @@ fn a_flood_of_steps_is_bounded_and_keeps_nobody_else_out() {
 }
 
 #[test]
+fn tightenings_that_no_release_followed_give_their_place_back_after_a_day_and_still_count() {
+    let exchange = Exchange::new();
+    let (base, _) = packs();
+    let mut signer = at_base(&exchange, &base);
+    // One forbid more with each.
+    let pack = |n: usize| {
+        let names: Vec<String> = (0..n).map(|file| format!("o{file:02}.cedar")).collect();
+        let mut all = vec![("base.cedar", BASE)];
+        all.extend(names.iter().map(|name| (name.as_str(), "forbid (principal, action, resource);")));
+        files(&all)
+    };
+    let steps: Vec<_> = (0..70).map(|n| tightening(&exchange, &pack(n), &pack(n + 1), &["alice"])).collect();
+    let mut taken = 0;
+    for day in 0..5 {
+        for (n, step) in steps.iter().enumerate().skip(taken) {
+            match introduce(&exchange, &mut signer, step).map(drop).map_err(|error| error.code()) {
+                Ok(()) => taken = n + 1,
+                Err(code) => {
+                    assert_eq!(code, "policy_steps_many", "day {day}");
+                    break;
+                }
+            }
+        }
+        assert_eq!(taken, 64.min(16 * (day + 1)), "16 a day, and 64 in all");
+        exchange.wait(time::DAY);
+    }
+    assert_eq!(pay(&exchange, &mut signer, hash_of(&pack(64))), None, "all of them lead there");
+    introduce(&exchange, &mut signer, &steps[64]).unwrap();
+}
+
+#[test]
 fn a_new_store_is_set_up_without_delay_for_as_long_as_is_pinned() {
     let exchange = Exchange::with(|pins| pins.replace("setup = \"0s\"", "setup = \"1h\"\ndelay = \"7d\""));
     let mut signer = exchange.signer();
