@@ -4,8 +4,9 @@ use std::sync::OnceLock;
 
 use holdfast_authn::Operators;
 use holdfast_authn::release::SigningKey;
+use holdfast_authn::webauthn::RelyingParty;
 use holdfast_transactions::Wallet;
-use holdfast_values::{Network, OperatorPublicKey};
+use holdfast_values::{Network, OperatorPublicKey, TextDigest};
 
 /// The seed of the house's Bitcoin keys.
 pub const MASTER: [u8; 32] = [0x17; 32];
@@ -96,7 +97,21 @@ pub fn release_key() -> &'static SigningKey {
 /// A second name for the first operator's key.
 pub const TWIN: &str = "dave";
 
-/// The operators' public keys, [`TWIN`] among them.
+/// The operator with a passkey.
+pub const DORA: &str = "dora";
+/// The seed of that passkey (Ed25519).
+pub const DORA_SEED: [u8; 32] = [0xd0; 32];
+/// The domain of the page where operators' passkeys sign.
+pub const OPERATE_RP_ID: &str = "operate.harbor.example";
+/// That page's origin.
+pub const OPERATE_ORIGIN: &str = "https://operate.harbor.example";
+
+/// The COSE key of an Ed25519 public key, as a passkey gives it.
+pub fn cose(public: &[u8]) -> Vec<u8> {
+    [&b"\xa4\x01\x01\x03\x27\x20\x06\x21\x58\x20"[..], public].concat()
+}
+
+/// The operators' public keys, [`TWIN`] and [`DORA`] among them.
 pub fn operators() -> &'static Operators {
     static KEYS: OnceLock<Operators> = OnceLock::new();
     KEYS.get_or_init(|| {
@@ -105,6 +120,11 @@ pub fn operators() -> &'static Operators {
             Some((name.parse().ok()?, OperatorPublicKey::Ed25519(key)))
         };
         let twin = OPERATORS.first().map(|(_, seed)| (TWIN, *seed));
-        Operators { keys: OPERATORS.iter().chain(&twin).filter_map(key).collect(), party: None }
+        let passkey = TextDigest::of(&cose(&SigningKey::from_seed(&DORA_SEED).public_key())).0;
+        let dora = DORA.parse().ok().map(|name| (name, OperatorPublicKey::Passkey(passkey)));
+        let party =
+            RelyingParty { rp_id: OPERATE_RP_ID.into(), origins: vec![OPERATE_ORIGIN.into()], app_id: None };
+        let keys = OPERATORS.iter().chain(&twin).filter_map(key).chain(dora).collect();
+        Operators { keys, party: Some(party) }
     })
 }

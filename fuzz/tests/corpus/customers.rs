@@ -4,8 +4,8 @@ use holdfast_authn::encoding::to_base64url;
 use holdfast_authn::release::{
     Basis, BoundAssertion, Enrolment, MandateUse, Removal, SignedAct, SignedHttpRequest,
 };
-use holdfast_fuzz::house::{APPROVE_ORIGIN, APPROVE_RP_ID, KEY_SEED};
-use holdfast_values::{TextDigest, Timestamp};
+use holdfast_fuzz::house::{self, APPROVE_ORIGIN, APPROVE_RP_ID, DORA_SEED, KEY_SEED, OPERATE_RP_ID};
+use holdfast_values::{PasskeyAssertion, TextDigest, Timestamp};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
 use crate::seeds::{Seed, bad, good};
@@ -17,22 +17,37 @@ fn pair() -> Ed25519KeyPair {
 }
 
 fn cose() -> Vec<u8> {
-    [&b"\xa4\x01\x01\x03\x27\x20\x06\x21\x58\x20"[..], pair().public_key().as_ref()].concat()
+    house::cose(pair().public_key().as_ref())
+}
+
+/// The passkey of an operator signs a text, on a page of this origin.
+pub(crate) fn passkey(text: &str, origin: &str) -> PasskeyAssertion {
+    let dora = Ed25519KeyPair::from_seed_unchecked(&DORA_SEED).unwrap();
+    let by = assert_with(&dora, text, (OPERATE_RP_ID, origin));
+    PasskeyAssertion {
+        public_key: house::cose(dora.public_key().as_ref()),
+        client_data_json: by.client_data_json,
+        authenticator_data: by.authenticator_data,
+        signature: by.signature,
+    }
 }
 
 /// What the house's key asserts of a text.
 pub(crate) fn assertion(text: &str) -> BoundAssertion {
+    assert_with(&pair(), text, (APPROVE_RP_ID, APPROVE_ORIGIN))
+}
+
+fn assert_with(key: &Ed25519KeyPair, text: &str, (rp_id, origin): (&str, &str)) -> BoundAssertion {
     let challenge = to_base64url(&TextDigest::of(text.as_bytes()).0);
     let client_data_json =
-        format!(r#"{{"type":"webauthn.get","challenge":"{challenge}","origin":"{APPROVE_ORIGIN}"}}"#)
-            .into_bytes();
-    let authenticator_data = [&TextDigest::of(APPROVE_RP_ID.as_bytes()).0[..], &[0x05, 0, 0, 0, 7]].concat();
+        format!(r#"{{"type":"webauthn.get","challenge":"{challenge}","origin":"{origin}"}}"#).into_bytes();
+    let authenticator_data = [&TextDigest::of(rp_id.as_bytes()).0[..], &[0x05, 0, 0, 0, 7]].concat();
     let signed = [&authenticator_data[..], &TextDigest::of(&client_data_json).0].concat();
     BoundAssertion {
         credential_id: CREDENTIAL_ID.to_vec(),
         client_data_json,
         authenticator_data,
-        signature: pair().sign(&signed).as_ref().to_vec(),
+        signature: key.sign(&signed).as_ref().to_vec(),
     }
 }
 

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use holdfast_decision::command::OperatorSignature;
+use holdfast_decision::event::Event;
 use holdfast_decision::{Command, Events, State, fold};
 use holdfast_policy::Program;
-use holdfast_values::Timestamp;
+use holdfast_values::{OperatorProof, Timestamp};
 use minicbor::{Decode, Encode};
 
 use crate::{customers, dialects, gate, keys, money, server, words};
@@ -123,6 +125,29 @@ fn number(encoded: &[u8]) -> u64 {
     decoder.u64().unwrap()
 }
 
+/// The shortest acts that a passkey signed, and the shortest event with such a signature.
+fn by_passkeys() -> Vec<Seed> {
+    let records = journal("passkeys-1.cbor");
+    let is_passkey = |signatures: &[OperatorSignature]| {
+        signatures.iter().any(|one| matches!(one.signature, OperatorProof::Passkey(_)))
+    };
+    let acts = records
+        .iter()
+        .filter(|record| matches!(&record.command, Command::OperatorAct(act) if is_passkey(&act.signatures)));
+    let acts = acts.map(|record| minicbor::to_vec(&record.command).unwrap());
+    let moved = records
+        .iter()
+        .flat_map(|record| &record.events)
+        .filter(|event| matches!(event, Event::PolicyMoved(moved) if is_passkey(&moved.approval.signatures)));
+    let moved = moved.map(|event| minicbor::to_vec(vec![event]).unwrap());
+    let shortest =
+        |all: Vec<Vec<u8>>| all.into_iter().min_by_key(|bytes| (bytes.len(), bytes.clone())).unwrap();
+    vec![
+        good("command-by-passkey", shortest(acts.collect())),
+        good("events-by-passkey", shortest(moved.collect())),
+    ]
+}
+
 /// The shortest command of every kind, and the shortest events of every kind, a few kinds in a list.
 fn records() -> Vec<Seed> {
     let records: Vec<Record> =
@@ -145,7 +170,7 @@ fn records() -> Vec<Seed> {
     let name = |kind: &str, bytes: &[u8]| format!("{kind}-{}", number(bytes));
     let commands = commands.into_iter().map(|bytes| good(name("command", &bytes), bytes));
     let lists = lists.enumerate().map(|(place, bytes)| good(format!("events-{place}"), bytes));
-    commands.chain(lists).collect()
+    commands.chain(lists).chain(by_passkeys()).collect()
 }
 
 fn programs() -> Vec<Seed> {

@@ -3,10 +3,12 @@
 use holdfast_authn::encoding::to_base64url;
 use holdfast_authn::release::{
     Kind, OperatorSignature, Outcome, Payment, PolicyStep, Receipt, Release, SignedAct, Spend, Spends,
-    SpentTransaction, SpentTransfer, seal,
+    SpentTransaction, SpentTransfer, seal, verify_act,
 };
+use holdfast_fuzz::house::operators as operators_known;
 use holdfast_fuzz::house::{
-    API_SECRET, COLD_DESCRIPTOR, HOT_ACCOUNT, HOT_DESCRIPTORS, OPERATORS, TWIN, address, release_key,
+    API_SECRET, COLD_DESCRIPTOR, DORA, HOT_ACCOUNT, HOT_DESCRIPTORS, OPERATE_ORIGIN, OPERATE_RP_ID,
+    OPERATORS, TWIN, address, release_key,
 };
 use holdfast_signer::wire::{Act, Answer, Request, write_frame};
 use holdfast_values::{ConflictKey, Name, Network, OperatorProof, TextDigest, Timestamp};
@@ -80,6 +82,9 @@ not-after: 2027-02-20T12:00:00Z
 nonce: paWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaU
 ";
 
+/// The section of a signer's file about where customers approve.
+const APPROVES: &str =
+    "\n[approval]\nrp_id = \"approve.harbor.example\"\norigins = [\"https://approve.harbor.example\"]\n";
 /// The address in [`WITHDRAWAL`].
 const CUSTOMER: &str = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
 
@@ -153,6 +158,12 @@ fn approval() -> String {
 }
 
 pub(crate) fn operators() -> Vec<Seed> {
+    let detail = format!("key=passkey:{}", passkey_digest());
+    let enrol = [
+        ("approve_withdrawal", "enrol_operator"),
+        ("wd_01kaxjq8800000000000000007", DORA),
+        ("text=TEXT", detail.as_str()),
+    ];
     let policy = [
         ("approve_withdrawal", "activate_policy"),
         ("wd_01kaxjq8800000000000000007", "baseline"),
@@ -162,6 +173,7 @@ pub(crate) fn operators() -> Vec<Seed> {
     vec![
         good("approval", approval()),
         good("policy", with(OPERATOR, &policy)),
+        good("passkey", with(OPERATOR, &enrol)),
         bad("two-spaces", with(OPERATOR, &[("text=TEXT", "a  b")])),
         bad("no-end", OPERATOR.trim_end()),
     ]
@@ -249,6 +261,10 @@ fn pair(operator: usize) -> Ed25519KeyPair {
     Ed25519KeyPair::from_seed_unchecked(&OPERATORS[operator].1).unwrap()
 }
 
+fn passkey_digest() -> TextDigest {
+    TextDigest::of(&customers::passkey("", OPERATE_ORIGIN).public_key)
+}
+
 fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
@@ -267,6 +283,16 @@ fn act(text: String, operators: usize) -> SignedAct {
 fn act_with_twin(text: String, operators: usize) -> SignedAct {
     let mut act = act(text, operators);
     act.signatures.push(OperatorSignature { operator: name(TWIN), ..act.signatures[0].clone() });
+    act
+}
+
+/// The first operator's signature, and that of a passkey.
+fn act_with_passkey(text: String) -> SignedAct {
+    let mut act = act(text, 1);
+    let by = customers::passkey(&act.text, OPERATE_ORIGIN);
+    let signature = OperatorProof::Passkey(Box::new(by));
+    act.signatures.push(OperatorSignature { operator: name(DORA), signature });
+    assert_eq!(verify_act(&act, operators_known()).len(), 2, "both count");
     act
 }
 
@@ -317,11 +343,14 @@ pub(crate) fn releases() -> Vec<Seed> {
     words.payments[0].assertion = Some(customers::assertion(WITHDRAWAL));
     words.payments[1].approvals.clear();
     words.payments[1].mandate = Some(customers::mandate(MANDATE));
+    let mut by_passkey = release();
+    by_passkey.payments[0].approvals = vec![act_with_passkey(approval())];
     vec![
         good("words", words.to_bytes()),
         good("payment", release().to_bytes()),
         good("transfer", transfer.to_bytes()),
         good("empty", empty.to_bytes()),
+        good("passkey", by_passkey.to_bytes()),
         bad("trailing-byte", long),
     ]
 }
@@ -366,11 +395,13 @@ pub(crate) fn policy_steps() -> Vec<Seed> {
         stopped: true,
         ..step.clone()
     };
+    let by_passkey = PolicyStep { act: act_with_passkey(restored.act.text.clone()), ..restored.clone() };
     let twice = PolicyStep { files: vec![base.clone(), base], ..tightened.clone() };
     vec![
         good("approved", step.to_bytes()),
         good("tightened", tightened.to_bytes()),
         good("stopped", restored.to_bytes()),
+        good("passkey", by_passkey.to_bytes()),
         bad("twice", twice.to_bytes()),
         bad("trailing", [&step.to_bytes()[..], &[0xf6]].concat()),
     ]
@@ -551,6 +582,11 @@ buckets = {{ vouched = {{ size = "1000000", refill_per_hour = "0" }}, unvouched 
             ("decimals = 6\n", "decimals = 6\ncredential_cap = \"0\"\n"),
         ],
     );
+    let passkeys = format!(
+        ", {DORA} = \"passkey:{}\" }}\n\n[operators.passkeys]\nrp_id = \"{OPERATE_RP_ID}\"\norigins = [\"{OPERATE_ORIGIN}\"]\n\n[policy]",
+        passkey_digest()
+    );
+    let with_dora = with(&text, &[(" }\n\n[policy]", passkeys.as_str())]);
     let shorter = with(
         &text,
         &[
@@ -566,6 +602,12 @@ buckets = {{ vouched = {{ size = "1000000", refill_per_hour = "0" }}, unvouched 
         bad("policy-at-once", with(&text, &[("\"12h\"", "\"0s\"")])),
         bad("sudden", with(&approvals, &[("7d", "71h")])),
         good("approvals", approvals),
+        bad("passkey-nowhere", with(&with_dora, &[("[operators.passkeys]", "[operators.elsewhere]")])),
+        bad(
+            "passkey-shared",
+            with_dora.replace("operate.harbor.example", "approve.harbor.example") + APPROVES,
+        ),
+        good("passkey", with_dora),
         good("whole", text),
         good("before-init", shorter),
     ]
@@ -630,7 +672,8 @@ pub(crate) fn frames() -> Vec<Seed> {
         good("authorise", frame(&authorise)),
         good("void", frame(&Request::Void("wd_01kaxjq8800000000000000007".parse().unwrap()))),
         good("three", short),
-        good("act", frame(&Request::Act(Act::from(&act(halt, 2))))),
+        good("act", frame(&Request::Act(Act::from(&act(halt.clone(), 2))))),
+        good("act-by-passkey", frame(&Request::Act(Act::from(&act_with_passkey(halt))))),
         good("refused", frame(&refused)),
         good("authorised", authorised),
         good("status", status),
