@@ -25,5 +25,5 @@ mod suggest;
 mod tighter;
 
 pub use load::{INVARIANTS_FILE, load_dir, read_dir};
-pub use pack::{CompiledPack, compile_pack};
+pub use pack::{COMPILER, COMPILER_FAILED, CompiledPack, compile_pack};
 pub use problem::{PackError, Problem};

@@ -37,6 +37,12 @@ pub struct CompiledPack {
     pub files: Vec<(String, String)>,
 }
 
+/// The version of the compiler. Packs compile to the same bytes for as long as it stays: records carry it, so that whoever
+/// compiles a pack again knows whether another program is another compiler's or nobody's.
+pub const COMPILER: u32 = 1;
+/// The code of a failure that says nothing of the pack.
+pub const COMPILER_FAILED: &str = "policy_compiler_failed";
+
 /// Parses, lints, validates and compiles the files of a pack: `(name, text)`, in any order.
 ///
 /// It is all or nothing, and whatever is wrong is reported at once: [`PackError::problems`].
@@ -53,11 +59,11 @@ pub(crate) fn with_stack<T: Send>(
         match thread.spawn_scoped(scope, work) {
             Ok(running) => running.join().unwrap_or_else(|_| {
                 let message = "the policy compiler failed on this pack: nothing was changed";
-                Err(Problem::of_pack("policy_compiler_failed", message).into())
+                Err(Problem::of_pack(COMPILER_FAILED, message).into())
             }),
             Err(error) => {
                 let message = format!("no thread to compile on ({error}): try again");
-                Err(Problem::of_pack("policy_compiler_failed", message).into())
+                Err(Problem::of_pack(COMPILER_FAILED, message).into())
             }
         }
     })

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use holdfast_cedar::judge::{case_files, run_cases_of_dir};
-use holdfast_cedar::{CompiledPack, docs, fmt, load_dir};
+use holdfast_cedar::{CompiledPack, compile_pack, docs, fmt, load_dir};
 use holdfast_policy::Program;
 
 fn root() -> PathBuf {
@@ -76,4 +76,40 @@ fn the_shipped_packs_stand_in_their_layout() {
         let report = fmt::format_dir(&root().join("policies").join(name), true);
         assert!(report.ok, "{name}: {}", report.text);
     }
+}
+
+/// What compiles, one of each kind, in one pack that stays as it is.
+const ONE_OF_EACH: &str = r#"@id("open")
+permit (principal, action, resource);
+
+@id("dwell") @outcome("dwell") @for("1h30m") @reason("a")
+forbid (principal, action == Action::"withdraw", resource)
+when { context.class == Class::"unvouched" && (context.amount_usd_cents >= 100000 || !context.destination.known) }
+unless { context.approval.bound };
+
+@id("code") @outcome("step_up") @factor("one_time_code") @reason("b")
+@tighter("amount_usd_cents lower")
+forbid (principal, action in [Action::"withdraw"], resource)
+when { context.class in [Class::"aged", Class::"bound"] && context.amount_usd_cents > 5000 };
+
+@id("hold") @outcome("hold") @reason("c")
+forbid (principal, action == Action::"withdraw", resource)
+when { ["BTC", "ETH"].contains(context.asset) && -context.amount_usd_cents + 3 * context.account.age_hours - 7 < 0 };
+
+@id("deny") @outcome("deny") @reason("d")
+forbid (principal, action == Action::"withdraw", resource)
+when { if context.api_key.present then context.api_key.age_hours <= 2 else context.tier != "full" };
+"#;
+
+#[test]
+fn packs_compile_to_the_same_bytes_for_as_long_as_the_compilers_version_stays() {
+    let pack = compile_pack(&[("all.cedar".to_owned(), ONE_OF_EACH.to_owned())]).unwrap();
+    let bytes: String = pack.program.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let name = holdfast_policy::pack::pack_hash([("program", bytes.as_str())]);
+    let name: String = name.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(
+        (holdfast_cedar::COMPILER, name.as_str()),
+        (1, "ef875a635906803a"),
+        "another program of the same text: give COMPILER the next number, and this test what comes out by it"
+    );
 }

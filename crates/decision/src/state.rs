@@ -248,7 +248,7 @@ impl State {
             exchange: String::new(),
             simulated_clock: false,
             rules: crate::RULES_FIRST,
-            policy: PolicySource { hash: [0; 32], files: Vec::new(), program: Vec::new() },
+            policy: PolicySource { hash: [0; 32], files: Vec::new(), program: Vec::new(), compiler: None },
             configuration: Configuration::default(),
             operators: BTreeMap::new(),
             used_texts: BTreeMap::new(),

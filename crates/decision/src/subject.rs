@@ -37,6 +37,9 @@ pub struct PolicySource {
     /// The compiled program, as `Program::to_bytes` gives it.
     #[cbor(n(2), with = "minicbor::bytes")]
     pub program: Vec<u8>,
+    /// Which version of the compiler made the program; absent in records from before versions were told.
+    #[n(3)]
+    pub compiler: Option<u32>,
 }
 
 /// A client of the HTTP interface.

@@ -71,6 +71,14 @@ pub struct Era {
     pub counted: u32,
     /// How many it takes.
     pub needed: u32,
+    /// Its program, beside what this binary's compiler makes of its files: `same`; `other` if something else was recorded by
+    /// the same version of the compiler, which is a problem; `other_compiler` if it was recorded by another version, or
+    /// before versions were told, and differs: it was not compared; `none` where no program was recorded with files.
+    pub program: String,
+    /// Which version of the compiler made the program, as recorded; this binary's is `this_compiler`.
+    pub compiler: Option<u32>,
+    /// The version of the compiler in this binary.
+    pub this_compiler: u32,
     /// What is wrong with it, in words; nothing if all was found to be as it must be.
     pub problems: Vec<String>,
     /// Nothing is wrong. Of the initial policy, which nobody signs, that its files have its hash.
@@ -214,6 +222,9 @@ fn era((sequence, since): (u64, String), hash: &[u8; 32], how: &str) -> Era {
         approvals: Vec::new(),
         counted: 0,
         needed: 0,
+        program: "none".to_owned(),
+        compiler: None,
+        this_compiler: holdfast_cedar::COMPILER,
         problems: Vec::new(),
         verified: false,
     }

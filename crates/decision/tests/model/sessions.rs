@@ -87,7 +87,7 @@ fn guests() -> PolicySource {
         Policy { meta: meta("abroad", wait("abroad")), condition: Expr::Fact(Fact::SessionNewPlace) },
     ];
     let program = Program::new([9; 32], policies).unwrap();
-    PolicySource { hash: program.hash(), files: Vec::new(), program: program.to_bytes() }
+    PolicySource { hash: program.hash(), files: Vec::new(), program: program.to_bytes(), compiler: None }
 }
 
 /// The reasons that a withdrawal gets.

@@ -311,12 +311,13 @@ pub(crate) fn policy() -> PolicySource {
         hash: program.hash(),
         files: vec![("test.cedar".to_owned(), "// stands in Rust\n".to_owned())],
         program: program.to_bytes(),
+        compiler: None,
     }
 }
 
 pub(crate) fn permit_all() -> PolicySource {
     let program = Program::permit_all();
-    PolicySource { hash: program.hash(), files: Vec::new(), program: program.to_bytes() }
+    PolicySource { hash: program.hash(), files: Vec::new(), program: program.to_bytes(), compiler: None }
 }
 
 /// Somebody with a key: some have passkeys.

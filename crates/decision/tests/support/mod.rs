@@ -144,12 +144,17 @@ pub(crate) fn signature(operator: &OperatorKey) -> OperatorSignature {
 
 pub(crate) fn pack(directory: &str) -> PolicySource {
     let compiled = holdfast_cedar::load_dir(root().join("policies").join(directory)).unwrap();
-    PolicySource { hash: compiled.hash, files: compiled.files.clone(), program: compiled.program.to_bytes() }
+    PolicySource {
+        hash: compiled.hash,
+        files: compiled.files.clone(),
+        program: compiled.program.to_bytes(),
+        compiler: None,
+    }
 }
 
 pub(crate) fn permit_all() -> PolicySource {
     let program = holdfast_policy::Program::permit_all();
-    PolicySource { hash: program.hash(), files: Vec::new(), program: program.to_bytes() }
+    PolicySource { hash: program.hash(), files: Vec::new(), program: program.to_bytes(), compiler: None }
 }
 
 pub(crate) fn initialise(policy: PolicySource) -> Command {

@@ -103,7 +103,12 @@ fn pack(given: Option<&Path>) -> Result<PolicySource, Blame> {
         }
     };
     let pack = holdfast_cedar::load_dir(dir).map_err(|error| blameless("policy_invalid", error))?;
-    Ok(PolicySource { hash: pack.hash, files: pack.files, program: pack.program.to_bytes() })
+    Ok(PolicySource {
+        hash: pack.hash,
+        files: pack.files,
+        program: pack.program.to_bytes(),
+        compiler: Some(holdfast_cedar::COMPILER),
+    })
 }
 
 fn play(args: &DecideArgs) -> Result<Play, Blame> {

@@ -96,7 +96,12 @@ fn init(args: InitArgs) -> Result<String, Failure> {
         simulated_clock: args.simulated_clock,
         operators: operators.clone(),
         configuration,
-        policy: PolicySource { hash: pack.hash, files: pack.files, program: pack.program.to_bytes() },
+        policy: PolicySource {
+            hash: pack.hash,
+            files: pack.files,
+            program: pack.program.to_bytes(),
+            compiler: Some(holdfast_cedar::COMPILER),
+        },
         token: TokenSpec { client, token_hash, scopes: TokenScopes::READ.with(TokenScopes::HALT) },
         rules: Some(holdfast_decision::RULES_LATEST),
     }));

@@ -22,7 +22,7 @@ use crate::fingerprint::Fingerprinter;
 use crate::gate::Keeper;
 use crate::geo::Geo;
 use crate::grpc;
-use crate::http::{self, Acceptor, App, RefusedActs};
+use crate::http::{self, Acceptor, App, CompiledPacks, RefusedActs};
 use crate::intake::{self, Intake};
 use crate::metrics::Metrics;
 use crate::outbox::{Endpoint, Outbox, Patience, Roots};
@@ -194,6 +194,7 @@ async fn serve(args: &ServeArgs) -> Result<bool, Failure> {
         second_opinion: std::sync::Mutex::default(),
         history: std::sync::Mutex::default(),
         refused_acts: RefusedActs::default(),
+        compiled_packs: CompiledPacks::default(),
         shadow: shadow.clone(),
         clock,
         limits: config.limits.clone(),

@@ -252,9 +252,13 @@ impl Recount {
         let files = source.files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
         // A house of before these rules may have begun with a program alone.
         let is_bare = source.files.is_empty() && self.rules < GOVERNED;
-        if !is_bare && pack_hash(files) != source.hash {
+        if is_bare {
+            return;
+        }
+        if pack_hash(files) != source.hash {
             era.problems.push("its files have another hash".to_owned());
         }
+        check_program(source, era);
     }
 
     /// Whether a text says exactly this; its nonce.
@@ -414,6 +418,28 @@ impl Recount {
             reached = reached.max(end);
             age.saturating_sub(end.min(at).since(start))
         })
+    }
+}
+
+/// Compiles the files anew. What decided was the recorded program, so that it must be theirs: whoever rewrites records could
+/// leave the text that everybody signed and exchange the program. Another version of the compiler may make another program
+/// of the same text, and its own is not to be told from a forged one here.
+fn check_program(source: &PolicySource, era: &mut Era) {
+    era.compiler = source.compiler;
+    let compiled = holdfast_cedar::compile_pack(&source.files);
+    let is_same = compiled.as_ref().is_ok_and(|pack| pack.program.to_bytes() == source.program);
+    let is_ours = source.compiler == Some(holdfast_cedar::COMPILER);
+    let says = match (is_same, is_ours) {
+        (true, _) => "same",
+        (false, true) => "other",
+        (false, false) => "other_compiler",
+    };
+    says.clone_into(&mut era.program);
+    if says == "other" {
+        era.problems.push(match compiled {
+            Ok(_) => "its program is not what its files compile to".to_owned(),
+            Err(error) => format!("its files do not compile: {error}"),
+        });
     }
 }
 

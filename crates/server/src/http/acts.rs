@@ -11,7 +11,7 @@ use holdfast_decision::acts::{
 };
 use holdfast_decision::command::{
     Command, ImportedAccount, ImportedAddress, ImportedApiKey, ImportedWithdrawal, OperatorAct, OperatorKey,
-    OperatorSignature, PolicySource, Scopes,
+    OperatorSignature, Scopes,
 };
 use holdfast_decision::reason::Refusal;
 use holdfast_values::texts::OperatorText;
@@ -28,6 +28,7 @@ use crate::record::unhex;
 
 use super::Shared;
 use super::body::{self, LargeJson, Raw};
+use super::compiled::CompiledPacks;
 use super::governance;
 use super::reply::{At, Recorded};
 
@@ -94,7 +95,7 @@ impl SignatureBody {
     }
 }
 
-fn act(text: &OperatorText, payload: Option<&str>) -> Result<Act, Problem> {
+fn act(text: &OperatorText, payload: Option<&str>, packs: &CompiledPacks) -> Result<Act, Problem> {
     let (name, target, detail) = (text.act.as_str(), text.target.as_str(), text.detail.as_str());
     let unknown = || Problem::new("operator_act_unknown").field("text");
     let invalid = |error: String| Problem::new("operator_payload_invalid").field("payload").detail(error);
@@ -113,18 +114,18 @@ fn act(text: &OperatorText, payload: Option<&str>) -> Result<Act, Problem> {
                     Act::Configure(Box::new(configuration))
                 }
                 "activate_policy" => {
-                    let source = compiled(&pack_files(payload).map_err(invalid)?).map_err(invalid)?;
+                    let source = packs.source(&pack_files(payload).map_err(invalid)?).map_err(invalid)?;
                     Act::ActivatePolicy(Box::new(source))
                 }
                 "propose_policy" => {
                     let proposed = proposal(payload).map_err(invalid)?;
-                    let source = compiled(&proposed.files).map_err(invalid)?;
+                    let source = packs.source(&proposed.files).map_err(invalid)?;
                     let from = parse_from(detail).ok_or_else(unknown)?;
                     let (reason, report) = (proposed.reason, proposed.report.to_string());
                     Act::ProposePolicy(Box::new(PolicyProposal { source, from, reason, report }))
                 }
                 "tighten_policy" => {
-                    let source = compiled(&pack_files(payload).map_err(invalid)?).map_err(invalid)?;
+                    let source = packs.source(&pack_files(payload).map_err(invalid)?).map_err(invalid)?;
                     let from = parse_from(detail).ok_or_else(unknown)?;
                     Act::TightenPolicy(Box::new(PolicyTightening { source, from }))
                 }
@@ -173,12 +174,6 @@ impl<'de> Deserialize<'de> for Files {
 
 fn pack_files(payload: &str) -> Result<Vec<(String, String)>, String> {
     serde_json::from_str::<Files>(payload).map(|files| files.0).map_err(|error| error.to_string())
-}
-
-fn compiled(files: &[(String, String)]) -> Result<PolicySource, String> {
-    let pack = holdfast_cedar::compile_pack(files).map_err(|error| error.to_string())?;
-    let (hash, files, program) = (pack.hash, pack.files, pack.program.to_bytes());
-    Ok(PolicySource { hash, files, program })
 }
 
 /// A proposal as a payload.
@@ -237,13 +232,13 @@ pub(super) async fn operator_act(
     if body.signatures.is_empty() {
         return Err(Problem::refused(Refusal::SignaturesInsufficient, "nobody signed it").field("signatures"));
     }
-    let published = app.intake.published();
+    let (published, asked) = (app.intake.published(), std::sync::Arc::clone(&app));
     // Compiling a pack takes a while: not on a thread that answers requests.
     let prepare = move || {
         let text = OperatorText::parse(body.text.as_bytes())
             .map_err(|error| Problem::new("operator_text_malformed").field("text").detail(error))?;
         let signatures = verify(&published.operators, &text.digest(), &body.signatures)?;
-        let act = act(&text, body.payload.as_deref())?;
+        let act = act(&text, body.payload.as_deref(), &asked.compiled_packs)?;
         Ok::<_, Problem>(Command::OperatorAct(Box::new(OperatorAct {
             text: text.to_string(),
             signatures,

@@ -11,6 +11,7 @@ mod body;
 mod chain;
 mod changes;
 mod codes;
+mod compiled;
 mod controls;
 mod credentials;
 mod enrolments;
@@ -63,6 +64,7 @@ use crate::views::Views;
 pub use accept::{AcceptError, Acceptor, serve};
 pub use acts::{ImportLine, chunk_accounts};
 pub use authority::{AUTHORITY, Rule, authority_markdown, token_hash};
+pub use compiled::CompiledPacks;
 pub use governance::RefusedActs;
 pub use openapi::document;
 
@@ -93,6 +95,8 @@ pub struct App {
     pub history: std::sync::Mutex<History>,
     /// Acts that were refused, so that none fills the journal.
     pub refused_acts: RefusedActs,
+    /// What the packs of the last acts compiled to.
+    pub compiled_packs: CompiledPacks,
     /// A candidate policy beside the live one.
     pub shadow: Shadow,
     /// What time it is.

@@ -48,7 +48,12 @@ impl World {
             simulated_clock: false,
             operators: operators(),
             configuration: exchange::parse(include_str!("../../../../examples/harbor.toml")).unwrap(),
-            policy: PolicySource { hash: program.hash(), files: Vec::new(), program: program.to_bytes() },
+            policy: PolicySource {
+                hash: program.hash(),
+                files: Vec::new(),
+                program: program.to_bytes(),
+                compiler: None,
+            },
             token: TokenSpec {
                 client: "init".parse().unwrap(),
                 token_hash: [7; 32],

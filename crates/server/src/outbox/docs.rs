@@ -193,7 +193,7 @@ fn samples() -> Vec<Decoded> {
     let destination = Fingerprint([0xd5; 16]);
     let key = Fingerprint([0x4e; 16]);
     let halt = Command::Halt { scope: Scope::Overall, by: desk.clone() };
-    let policy = PolicySource { hash: [0x8c; 32], files: Vec::new(), program: Vec::new() };
+    let policy = PolicySource { hash: [0x8c; 32], files: Vec::new(), program: Vec::new(), compiler: None };
     let token = TokenSpec { client: shop.clone(), token_hash: [0; 32], scopes: TokenScopes::SERVICE };
     let told: Vec<(Command, Event)> = vec![
         (Command::Tick, decision(Severity::Allow, Status::Approved, None)),

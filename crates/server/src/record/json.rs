@@ -184,6 +184,7 @@ pub(super) fn policy(policy: &PolicySource) -> Value {
         .put("hash", hex(&policy.hash))
         .put("files", files)
         .put("program_bytes", policy.program.len())
+        .maybe("compiler", policy.compiler)
         .into()
 }
 

@@ -50,7 +50,12 @@ forbid (principal, action == Action::"withdraw", resource) when { context.amount
 forbid (principal, action == Action::"withdraw", resource) when { context.account.over_limit_24h };
 "#;
     let compiled = holdfast_cedar::compile_pack(&[("main.cedar".to_owned(), text.to_owned())]).unwrap();
-    PolicySource { hash: compiled.hash, files: compiled.files.clone(), program: compiled.program.to_bytes() }
+    PolicySource {
+        hash: compiled.hash,
+        files: compiled.files.clone(),
+        program: compiled.program.to_bytes(),
+        compiler: None,
+    }
 }
 
 /// A world whose records are in a journal.

@@ -24,7 +24,12 @@ fn pack(files: &[(&str, &str)]) -> PolicySource {
     let files: Vec<(String, String)> =
         files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
     let compiled = holdfast_cedar::compile_pack(&files).unwrap();
-    PolicySource { hash: compiled.hash, files: compiled.files.clone(), program: compiled.program.to_bytes() }
+    PolicySource {
+        hash: compiled.hash,
+        files: compiled.files.clone(),
+        program: compiled.program.to_bytes(),
+        compiler: Some(holdfast_cedar::COMPILER),
+    }
 }
 
 fn base() -> PolicySource {
@@ -221,7 +226,7 @@ fn a_journal_of_the_core_is_verified_through_suspicion_downtime_and_other_operat
     book.act(Act::ConfirmClock, &["alice", "bob"]);
     book.now = book.now.plus(5 * time::HOUR);
     book.say(Command::Start);
-    book.act(Act::RevokeOperator(name("carol")), &["alice"]);
+    book.act(Act::RevokeOperator(name("carol")), &["alice", "bob"]);
     book.wait(22 * time::HOUR);
     assert_eq!(book.eras().len(), 1, "neither hour counts");
     book.wait(2 * time::HOUR);
@@ -258,7 +263,7 @@ fn while_a_house_is_set_up_nothing_waits_and_that_is_no_fault() {
 #[test]
 fn whatever_is_edited_is_named() {
     type Edit = fn(&mut Book);
-    let table: [(&str, usize, &str, Edit); 17] = [
+    let table: [(&str, usize, &str, Edit); 18] = [
         ("a signature", 1, "the signature of bob is not good", |book| {
             book.moved(0).approval.signatures[0].signature = OperatorProof::Ed25519([9; 64]);
         }),
@@ -322,6 +327,10 @@ fn whatever_is_edited_is_named() {
         ("other files", 1, "its files have another hash", |book| {
             book.source(0).files[0].1.push_str("// more");
         }),
+        ("another program under the same text", 1, "its program is not what its files compile to", |book| {
+            let program = another_program();
+            book.source(0).program = program;
+        }),
         ("a loosening called tighter", 2, "it does not tighten: more.cedar:1", |book| {
             let loose = pack(&[("all.cedar", &BASE.replace("all", "wide")), ("more.cedar", BASE)]);
             let act = Act::TightenPolicy(Box::new(PolicyTightening {
@@ -357,6 +366,35 @@ fn whatever_is_edited_is_named() {
         assert!(problems.iter().any(|said| said.contains(problem)), "{what}: {problems:?}");
         assert!(eras[..era].iter().all(|era| era.verified), "{what}: the others are as they were");
     }
+}
+
+/// The base's program, under the hash of the policy that was approved: it lets through what the approved text does not say.
+fn another_program() -> Vec<u8> {
+    let (mut program, from, to) = (base().program, base().hash, wide().hash);
+    let place = program.windows(32).position(|window| window == from).unwrap();
+    program[place..place + 32].copy_from_slice(&to);
+    assert!(
+        holdfast_policy::Program::from_bytes(&program).unwrap().hash() == to && program != wide().program
+    );
+    program
+}
+
+#[test]
+fn a_program_of_another_compiler_is_told_and_called_no_forgery() {
+    let of = |compiler: Option<u32>, program: Vec<u8>| {
+        let mut book = Book::whole();
+        (book.source(0).compiler, book.source(0).program) = (compiler, program);
+        let era = &book.eras()[1];
+        (era.program.clone(), era.verified, era.compiler)
+    };
+    let this = holdfast_cedar::COMPILER;
+    for compiler in [None, Some(this), Some(this + 1)] {
+        assert_eq!(of(compiler, wide().program), ("same".to_owned(), true, compiler));
+    }
+    for compiler in [None, Some(this + 1)] {
+        assert_eq!(of(compiler, another_program()), ("other_compiler".to_owned(), true, compiler));
+    }
+    assert_eq!(of(Some(this), another_program()), ("other".to_owned(), false, Some(this)));
 }
 
 #[test]

@@ -176,3 +176,38 @@ fn what_cannot_be_done_is_said() {
     let nothing = refused(&["serve", "--data", &other, "--listen", "127.0.0.1:0"]);
     assert!(nothing.contains("journal_missing"), "{nothing}");
 }
+
+#[test]
+fn a_pack_is_checked_against_the_words_of_the_exchanges_configuration() {
+    let dir = Temporary::new();
+    let (pack, config) = (dir.path().join("pack"), repository("examples/harbor.toml"));
+    std::fs::create_dir(&pack).unwrap();
+    let text = "@id(\"open\")\npermit (principal, action == Action::\"withdraw\", resource);\n\n\
+                @id(\"watched\")\n@outcome(\"hold\") @reason(\"watched\")\n\
+                forbid (principal, action == Action::\"withdraw\", resource)\n\
+                when { context.asset == \"BTC\" && context.network == \"bitcoin\" && context.tier == \"vip400\" };\n";
+    let (pack, config) = (pack.to_str().unwrap(), config.to_str().unwrap());
+    let write = |text: &str| std::fs::write(Path::new(pack).join("watch.cedar"), text).unwrap();
+    write(text);
+    let checked: Value =
+        serde_json::from_str(&holdfast(&["policy", "check", "--config", config, "--json", pack])).unwrap();
+    assert_eq!(checked["ok"], true, "{checked}");
+
+    for (right, wrong, column) in [("BTC", "BTCC", 25), ("bitcoin", "bitcon", 53), ("vip400", "vip4000", 82)]
+    {
+        write(&text.replace(&format!("\"{right}\""), &format!("\"{wrong}\"")));
+        holdfast(&["policy", "check", pack]);
+        let said = refused(&["policy", "check", "--config", config, pack]);
+        let place = format!("watch.cedar:7:{column}");
+        for part in ["policy_word_unknown", &place, &format!("did you mean {right:?}?"), "^", "watched"] {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+    }
+    write(text);
+    let said = refused(&["policy", "check", "--config", "/nowhere/exchange.toml", pack]);
+    assert!(said.contains("cannot read /nowhere/exchange.toml"), "{said}");
+    let broken = path(&dir, "broken.toml");
+    std::fs::write(&broken, "[parameters]\nloosening = 2\n").unwrap();
+    let said = refused(&["policy", "check", "--config", &broken, pack]);
+    assert!(said.contains("configuration_invalid") || said.contains("loosening"), "{said}");
+}

@@ -278,6 +278,7 @@ fn a_policy_that_no_good_signature_brought_is_named_by_the_log() {
         hash: pack.hash,
         files: pack.files.clone(),
         program: pack.program.to_bytes(),
+        compiler: None,
     };
     let forged = holdfast_journal::Record {
         sequence: 2,

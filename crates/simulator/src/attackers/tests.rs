@@ -21,7 +21,12 @@ fn repository(path: &str) -> PathBuf {
 
 fn policy(name: &str) -> PolicySource {
     let pack = holdfast_cedar::load_dir(repository(&format!("policies/{name}"))).unwrap();
-    PolicySource { hash: pack.hash, files: pack.files.clone(), program: pack.program.to_bytes() }
+    PolicySource {
+        hash: pack.hash,
+        files: pack.files.clone(),
+        program: pack.program.to_bytes(),
+        compiler: None,
+    }
 }
 
 /// What came of an attack.

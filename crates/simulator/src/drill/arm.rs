@@ -107,7 +107,7 @@ fn filtered(policy: &PolicySource, keep: impl Fn(Degree) -> bool) -> Result<Poli
     }
     let hash = *hasher.finalize().as_bytes();
     let program = Program::new(hash, kept)?.to_bytes();
-    Ok(PolicySource { hash, files: Vec::new(), program })
+    Ok(PolicySource { hash, files: Vec::new(), program, compiler: None })
 }
 
 #[cfg(test)]
@@ -119,7 +119,7 @@ mod tests {
         let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/baseline");
         let pack = holdfast_cedar::load_dir(dir).unwrap();
         let (count, program) = (pack.program.policies().len(), pack.program.to_bytes());
-        let policy = PolicySource { hash: pack.hash, files: pack.files, program };
+        let policy = PolicySource { hash: pack.hash, files: pack.files, program, compiler: None };
         let arm = Arm {
             name: "baseline".into(),
             title: "baseline".into(),

@@ -570,6 +570,7 @@ fn holdfast_refuses_no_entry() {
             hash: pack.hash,
             files: pack.files.clone(),
             program: pack.program.to_bytes(),
+            compiler: None,
         };
         let mut play = crate::play::Play::new(&settings.exchange, policy, 1).unwrap();
         for entry in told(&settings, 1) {

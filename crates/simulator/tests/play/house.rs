@@ -20,12 +20,17 @@ pub(crate) fn root() -> PathBuf {
 
 pub(crate) fn pack(directory: &str) -> PolicySource {
     let pack = holdfast_cedar::load_dir(root().join("policies").join(directory)).unwrap();
-    PolicySource { hash: pack.hash, files: pack.files.clone(), program: pack.program.to_bytes() }
+    PolicySource {
+        hash: pack.hash,
+        files: pack.files.clone(),
+        program: pack.program.to_bytes(),
+        compiler: None,
+    }
 }
 
 pub(crate) fn permit_all() -> PolicySource {
     let program = holdfast_policy::Program::permit_all();
-    PolicySource { hash: program.hash(), files: Vec::new(), program: program.to_bytes() }
+    PolicySource { hash: program.hash(), files: Vec::new(), program: program.to_bytes(), compiler: None }
 }
 
 /// An exchange in which owners never notice and analysts are never wrong, so that a story has one cause.

@@ -77,8 +77,12 @@ fn built_in(pack: &BuiltIn, role: Role, exchange: &Exchange) -> Result<Arm, Fail
     let files: Vec<(String, String)> =
         pack.files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
     let compiled = compile_pack(&files).map_err(|error| Failure::new("policy_invalid", error))?;
-    let policy =
-        PolicySource { hash: compiled.hash, files: compiled.files, program: compiled.program.to_bytes() };
+    let policy = PolicySource {
+        hash: compiled.hash,
+        files: compiled.files,
+        program: compiled.program.to_bytes(),
+        compiler: Some(holdfast_cedar::COMPILER),
+    };
     let exchange = run_as(pack.exchange, exchange)?;
     Ok(Arm { name: pack.name.into(), title: pack.title.into(), role, policy, exchange })
 }
@@ -89,7 +93,12 @@ fn of_dir(dir: &Path, exchange: &Exchange) -> Result<Arm, Failure> {
     let name = name.unwrap_or_else(|| "policy".to_owned());
     let run = dir.join("exchange.toml");
     let exchange = if run.exists() { run_as(&read_small(&run)?, exchange)? } else { exchange.clone() };
-    let policy = PolicySource { hash: pack.hash, files: pack.files, program: pack.program.to_bytes() };
+    let policy = PolicySource {
+        hash: pack.hash,
+        files: pack.files,
+        program: pack.program.to_bytes(),
+        compiler: Some(holdfast_cedar::COMPILER),
+    };
     let title = dir.display().to_string().into();
     Ok(Arm { name: name.into(), title, role: Role::Tested, policy, exchange })
 }

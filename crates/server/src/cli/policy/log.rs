@@ -20,7 +20,8 @@ const PROGRESS_EVERY: u64 = 4_096;
 /// Every policy that ever decided, since when and on whose word; open proposals, and acts that wait for their time.
 ///
 /// Each is found out again from the journal: the signatures, whose hands counted (the author's does not), how many it takes,
-/// what was proposed, how long it waited, that a tightening tightens. Exits 1 if anything is wrong with one.
+/// what was proposed, how long it waited, that a tightening tightens, that the program is what the files compile to. Exits 1
+/// if anything is wrong with one.
 #[derive(clap::Args, Debug)]
 pub(super) struct LogArgs {
     /// Read this data directory; a server may be running on it. Without it the server is asked.
@@ -147,6 +148,16 @@ fn text(found: &Value) -> String {
             let (counted, needed) = (number("counted"), number("needed"));
             let _infallible =
                 writeln!(text, "  accepted {accepted}, {counted} of {needed} operators counted");
+        }
+        if field(era, "program") == "other_compiler" {
+            let by = era.get("compiler").and_then(Value::as_u64);
+            let by = by.map_or("an unrecorded version".to_owned(), |by| format!("version {by}"));
+            let _infallible = writeln!(
+                text,
+                "  program NOT COMPARED: {by} of the compiler made it, this binary has version {}, which makes another of \
+                 the same files",
+                number("this_compiler")
+            );
         }
         if era.get("verified") == Some(&Value::Bool(true)) {
             text.push_str("  verified\n");
