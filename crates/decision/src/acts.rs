@@ -275,7 +275,7 @@ acts! {
     "set_limits" Several Loosening "target the account, detail `usd-cents-24h=N usd-cents-30d=N`, or `tier` for N; where neither rises, one signature and no wait";
     "configure" Several Loosening "replace the configuration: the payload is the document; where it only tightens, one signature and no wait";
     "enrol_operator" Several Loosening "target the name, detail `key=HEX`, or `key=passkey:HEX` with the SHA-256 of the public key of a passkey; counts after the operators' ageing";
-    "revoke_operator" One No "target the name; several where one operator could not be done without among those who are left";
+    "revoke_operator" One No "target the name; several where those who are left could not do without one more of them";
     "activate_policy" Several No "before rules version 3 alone: target the pack's hash; the payload is the pack";
     "import" Several Loosening "the payload is the manifest: SHA-256 digests, one a line";
     "issue_token" Several Loosening "target the client, detail `scopes=N hash=HEX`; a token that can only read and halt does not wait";

@@ -57,11 +57,11 @@ pub(crate) fn terms(state: &State, at: Timestamp, act: &Act) -> Result<Terms, Re
         Act::Configure(new) => configure_terms(state, at, new, terms),
         Act::RevokeOperator(name) => {
             let needed = state.configuration().parameters.loosening_signatures.max(2);
-            let rest = counting(state, at, |known| known != name);
+            let (all, rest) = (counting(state, at, |_| true), counting(state, at, |known| known != name));
             // One who revokes alone must not become one without whom nothing goes: whoever holds a single stolen key would
-            // revoke the others down to where he cannot be revoked himself.
-            let required = if rest > needed { Required::One } else { Required::Several };
-            Terms { required, ..terms }
+            // revoke the others down to where he cannot be revoked himself. Who does not count yet is missed by nobody.
+            let is_spared = has_spare(rest, needed) || (rest == all && rest > needed);
+            Terms { required: if is_spared { Required::One } else { Required::Several }, ..terms }
         }
         Act::SetLimits { account, usd_cents_24h, usd_cents_30d } => {
             let known = state.account(account);
@@ -94,14 +94,22 @@ fn configure_terms(state: &State, at: Timestamp, new: &Configuration, terms: Ter
     }
 }
 
-/// True if one operator alone would make himself indispensable: who loosens must then find more operators than would be
-/// left without him.
+/// How many more operators must count than loosening takes, after what one did alone: himself, who may be hostile, and
+/// one of the others, who may have lost his key.
+const SPARE: u32 = 2;
+
+/// True if the others can undo what one operator did alone, also if one of them cannot be reached.
+const fn has_spare(counting: u32, needed: u32) -> bool {
+    counting >= needed.saturating_add(SPARE)
+}
+
+/// True if what one operator alone configures takes a hand more to undo, or leaves a hand less to do so, than the others
+/// can spare.
 fn locks_out(state: &State, at: Timestamp, new: &Configuration) -> bool {
     let (old, new) = (&state.configuration().parameters, &new.parameters);
-    if (old.loosening_signatures, old.operator_ageing) == (new.loosening_signatures, new.operator_ageing) {
-        return false;
-    }
-    aged(state, at, new.operator_ageing, |_| true) <= new.loosening_signatures
+    let (before, after) = (counting(state, at, |_| true), aged(state, at, new.operator_ageing, |_| true));
+    let is_harder = new.loosening_signatures > old.loosening_signatures || after < before;
+    is_harder && !has_spare(after, new.loosening_signatures)
 }
 
 /// How many of these operators count.
@@ -147,10 +155,14 @@ pub(crate) fn enough(
         format!("{signers} of {needed} signatures count: different operators, past their ageing, are needed");
     if let Act::Configure(new) = signed.act
         && state.rules() >= crate::RULES_GOVERNED
-        && let Err(what) = only_tightens(state.configuration(), new)
     {
-        detail.push_str("; not only tighter: ");
-        detail.push_str(&what);
+        match only_tightens(state.configuration(), new) {
+            Err(what) => {
+                detail.push_str("; not only tighter: ");
+                detail.push_str(&what);
+            }
+            Ok(()) => detail.push_str("; one alone may not leave the others without a hand to spare"),
+        }
     }
     Err(Refused(Refusal::SignaturesInsufficient, detail))
 }
@@ -176,13 +188,16 @@ pub(crate) fn schedule(
         let detail = format!("at most {SCHEDULED_MAX} acts wait at once: stop one, or wait");
         return Err(Refused(Refusal::TooMany, detail));
     }
-    // Its text may be forgotten before its time has come.
-    if governance.scheduled.contains_key(&nonce) {
-        return Err(Refusal::TextUsed.into());
-    }
+    unheld(governance, &nonce)?;
     let (act, approval, due) = (signed.act.clone(), signed.approval(), at.plus(delay));
     out.push(Event::ActScheduled(Box::new(ScheduledAct { nonce, act, approval, operators, due })));
     Ok(())
+}
+
+/// A text may be forgotten, and its nonce come again, while what it asked for still waits or is open: that keeps its name.
+fn unheld(governance: &Governance, nonce: &Digest) -> Answer {
+    let is_held = governance.scheduled.contains_key(nonce) || governance.proposals.contains_key(nonce);
+    if is_held { Err(Refusal::TextUsed.into()) } else { Ok(()) }
 }
 
 fn governance(state: &State) -> Result<&Governance, Refused> {
@@ -275,6 +290,7 @@ fn propose(state: &State, signed: &Signed<'_>, proposal: &PolicyProposal, out: &
         return Err(Refused(Refusal::TooMany, format!("{detail}: take one back, or wait")));
     }
     let nonce = nonce_of(signed.text)?;
+    unheld(governance, &nonce)?;
     out.push(Event::PolicyProposed(Box::new(ProposalOpened {
         nonce,
         author: author.clone(),

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_decision::command::{Command, RequestWithdrawal};
-use holdfast_decision::event::{self, AccountIndex, AssetIndex, Event, WalletIndex};
+use holdfast_decision::event::{self, AccountIndex, AssetIndex, Event, ProposalEnd, WalletIndex};
+use holdfast_decision::governance::RESTORE_SPAN;
 use holdfast_decision::weigh::{self, Weighed};
-use holdfast_decision::{Cause, Class, State, next_deadline};
+use holdfast_decision::{Cause, Class, RULES_LATEST, State, next_deadline};
 use holdfast_policy::{Fact, Factor, Value};
 use holdfast_values::{Network, Timestamp, UsdCents, WithdrawalId, time};
 
@@ -168,13 +169,17 @@ fn transactions(state: &State) -> Vec<ModelTransaction> {
 }
 
 /// Core and model side by side.
-struct Pair {
-    run: Run,
+pub(crate) struct Pair {
+    pub(crate) run: Run,
     model: Model,
 }
 
 impl Pair {
-    fn say(&mut self, command: Command) {
+    pub(crate) fn new() -> Self {
+        Self { run: Run::empty(), model: Model::new() }
+    }
+
+    pub(crate) fn say(&mut self, command: Command) {
         let at = self.run.now;
         let told = FromCore { state: &self.run.state, at };
         let due = next_deadline(&self.run.state);
@@ -227,6 +232,18 @@ impl Pair {
         if !state.is_clock_suspect() {
             let waiting = state.scheduled_acts().map(|waiting| (waiting.scheduled.nonce.0, waiting.due));
             assert_eq!(waiting.collect::<Vec<_>>(), self.model.waiting(), "{before}");
+            let proposals = state.proposals().map(|open| {
+                let opened = &open.opened;
+                let (hash, from) = (opened.proposal.source.hash, opened.proposal.from);
+                (opened.nonce.0, opened.author.clone(), hash, from, open.expires)
+            });
+            assert_eq!(proposals.collect::<Vec<_>>(), self.model.proposals(), "{before}");
+        }
+        if state.rules() >= RULES_LATEST {
+            let recent = state.bases_left().filter(|base| at.since(base.left) <= RESTORE_SPAN);
+            let bases: Vec<_> = recent.map(|base| (base.source.hash, base.left)).collect();
+            let policies = (state.policy_hash(), state.policy_base_hash(), state.policy_from(), bases);
+            assert_eq!(policies, self.model.policies(at), "{before}");
         }
         assert_eq!(state.is_clock_suspect(), self.model.suspect_since.is_some(), "{before}");
         self.model.check_lines();
@@ -262,7 +279,7 @@ impl Pair {
         }
     }
 
-    fn wait(&mut self, span: u64) {
+    pub(crate) fn wait(&mut self, span: u64) {
         let end = self.run.now.plus(span);
         let mut ticks = 0;
         while let Some(due) = next_deadline(&self.run.state).filter(|due| *due <= end) {
@@ -286,7 +303,7 @@ fn model_and_core_agree_at_every_step() {
     for seed in &seeds {
         let _announce = Announce(*seed);
         let mut play = Play::new(*seed, true);
-        let mut pair = Pair { run: Run::empty(), model: Model::new() };
+        let mut pair = Pair::new();
         for command in play.opening() {
             pair.say(command);
         }
@@ -315,7 +332,7 @@ fn model_and_core_agree_at_every_step() {
 }
 
 /// What an event says, in one word.
-fn told(event: &Event) -> &'static str {
+pub(crate) fn told(event: &Event) -> &'static str {
     match event {
         Event::Refused { refusal, .. } => refusal.code(),
         Event::ReleaseDropped { dropped } => dropped.last().map_or("nothing", |last| last.why.code()),
@@ -338,6 +355,11 @@ fn told(event: &Event) -> &'static str {
         Event::UnlockBegun { .. } => "unlock begun",
         Event::AccountRecovered { .. } => "account recovered",
         Event::ActScheduled(_) => "scheduled",
+        Event::PolicyProposed(_) => "proposed",
+        Event::PolicyMoved(moved) => moved.how.name(),
+        Event::ProposalClosed { why: ProposalEnd::Withdrawn, .. } => "taken back",
+        Event::ProposalClosed { why: ProposalEnd::Expired, .. } => "closed by itself",
+        Event::ProposalClosed { why, .. } => why.name(),
         Event::ActStopped { .. } => "act stopped",
         Event::ActTookEffect { .. } => "took effect",
         Event::ActLapsed { refusal, .. } => refusal.code(),

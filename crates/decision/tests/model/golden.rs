@@ -12,17 +12,17 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use holdfast_decision::command::Command;
-use holdfast_decision::event::{Change, CodeProof, Event, Events, KeyCohort, KeyUse};
+use holdfast_decision::command::{Command, OperatorSignature, Scope};
+use holdfast_decision::event::{Change, CodeProof, Event, Events, KeyCohort, KeyUse, PolicyMoveKind};
 use holdfast_decision::protection::{CodePurpose, CredentialUse};
 use holdfast_decision::{Act, OWNER_FREEZE, State, decide, fold};
-use holdfast_values::{Timestamp, time};
+use holdfast_values::{OperatorProof, Timestamp, time};
 use minicbor::{Decode, Encode};
 
 use crate::governance;
 use crate::owner::{asymmetric, changes, new_credential, plainly, shows};
 use crate::play::{Play, Run, random_run};
-use crate::world::{account, fingerprint, name};
+use crate::world::{account, fingerprint, name, operator};
 
 /// How many commands a golden journal is made of, ticks not counted.
 const STEPS: usize = 230;
@@ -122,6 +122,36 @@ fn golden_journals_hold_every_command_and_event_that_can_be_journaled() {
 }
 
 #[test]
+fn a_golden_journal_holds_a_passkey_and_what_it_signed() {
+    let golden = golden_journals();
+    let records = golden.iter().flat_map(|(_, golden)| &golden.records);
+    let events: Vec<&Event> = records.clone().flat_map(|record| &record.events).collect();
+    let is_passkey = |signatures: &[OperatorSignature]| {
+        signatures.iter().any(|one| matches!(one.signature, OperatorProof::Passkey(_)))
+    };
+    let enrolled =
+        |event: &&Event| matches!(event, Event::OperatorEnrolled(key) if key.public_key.is_passkey());
+    assert!(events.iter().any(enrolled));
+    for how in [PolicyMoveKind::Approved, PolicyMoveKind::Tightened, PolicyMoveKind::Restored] {
+        let is_it = |event: &&Event| {
+            matches!(event, Event::PolicyMoved(moved)
+                if moved.how == how && is_passkey(&moved.approval.signatures))
+        };
+        assert!(events.iter().any(is_it), "{how:?} by a passkey");
+    }
+    let acts = records.filter_map(|record| match &record.command {
+        Command::OperatorAct(signed) if is_passkey(&signed.signatures) => Some(signed.act.lines().act),
+        _ => None,
+    });
+    let acts: BTreeSet<&str> = acts.collect();
+    for act in
+        ["enrol_operator", "resume", "approve_policy", "propose_policy", "tighten_policy", "restore_policy"]
+    {
+        assert!(acts.contains(act), "{act} among {acts:?}");
+    }
+}
+
+#[test]
 fn golden_journals_fold_to_the_recorded_state() {
     for (name, golden) in golden_journals() {
         let mut state = State::new();
@@ -200,6 +230,27 @@ fn govern(mut run: Run) -> Run {
     run
 }
 
+/// What operators with passkeys sign: alone, beside a key of the other kind, over acts that wait, and that end them.
+fn with_passkeys(mut run: Run) -> Run {
+    let two = ["carol", "dave"];
+    run.act(Act::ActivateRules(3), &["alice", "bob", "carol"]);
+    run.act(Act::ConfirmClock, &["alice", "bob", "carol"]);
+    run.act(Act::EnrolOperator(operator("dave")), &["alice", "carol"]);
+    run.wait(3 * time::DAY);
+    run.say(Command::Halt { scope: Scope::Overall, by: name("dora") });
+    run.act(Act::Resume(Scope::Overall), &two);
+    let (from, to) = (governance::base(), governance::stopping());
+    let none = run.state.policy().clone();
+    run.act(governance::propose(from.clone(), &none), &["alice"]);
+    run.act(governance::approve(&from, &none, "alice"), &two);
+    run.wait(2 * time::DAY);
+    run.act(governance::propose(to.clone(), &from), &["dave"]);
+    run.act(governance::tighten(to.clone(), &from), &["dave"]);
+    run.act(governance::restore(&from, &to), &["carol", "bob"]);
+    run.act(Act::RevokeOperator(name("dave")), &["alice", "carol"]);
+    run
+}
+
 /// Writes a golden journal that is not there yet.
 fn add(name: &str) {
     std::fs::create_dir_all(folder()).unwrap();
@@ -214,6 +265,8 @@ fn add(name: &str) {
     let mut run = runs.max_by_key(adds).unwrap();
     if name.starts_with("governance") {
         run = govern(random_run(Play::new(3, false), STEPS / 4));
+    } else if name.starts_with("passkeys") {
+        run = with_passkeys(random_run(Play::new(4, false), STEPS / 8));
     } else {
         say_what_is_seldom(&mut run);
     }

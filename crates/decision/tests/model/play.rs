@@ -500,16 +500,22 @@ impl Play {
 
     /// An act, signed well, and now and then badly.
     pub(crate) fn signed(&mut self, act: Act, now: Timestamp) -> Command {
+        self.signed_by(act, now, &OPERATORS)
+    }
+
+    /// The same by these.
+    pub(crate) fn signed_by(&mut self, act: Act, now: Timestamp, by: &[&str]) -> Command {
         let nonce = self.number();
-        let mut signing = Signing::new(now, nonce, &OPERATORS);
+        let mut signing = Signing::new(now, nonce, by);
         let signers = ["alice", "bob", "carol", "dave", "erin"];
         match self.random.below(20) {
             0 => signing.signers = vec![operator(self.random.pick(&signers))],
             1 => signing.signers = vec![operator("alice"), operator("alice")],
             2 => {
-                let key = signing.signers[1].public_key;
+                let place = 1.min(signing.signers.len() - 1);
+                let key = signing.signers[place].public_key;
                 let others = [OperatorPublicKey::Ed25519([9; 32]), OperatorPublicKey::Passkey(*key.bytes())];
-                signing.signers[1].public_key = self.random.pick(&others);
+                signing.signers[place].public_key = self.random.pick(&others);
             }
             3 => signing.signers = vec![operator("dave"), operator("erin"), operator("alice")],
             4 => signing.exchange = "other.example",

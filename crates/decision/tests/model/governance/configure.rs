@@ -182,7 +182,55 @@ fn one_operator_cannot_make_himself_indispensable() {
 
     let mut run = house();
     let ageing = parameters(|new| new.operator_ageing = 300 * time::DAY);
-    assert!(is_at_once(&does(&mut run, ageing, &["alice"])), "founders count at once: two others are left");
+    assert!(is_at_once(&does(&mut run, ageing, &["alice"])), "founders count at once: nobody counts less");
+}
+
+/// Three who were there from the first day, and these.
+fn with(others: &[&str]) -> Run {
+    let mut run = house();
+    for new in others {
+        does(&mut run, Act::EnrolOperator(crate::world::operator(new)), &TWO);
+    }
+    run.wait(60 * time::HOUR);
+    assert_eq!(run.state.operators().count(), 3 + others.len());
+    run
+}
+
+#[test]
+fn what_one_operator_makes_harder_the_others_undo_also_when_one_of_them_lost_his_key() {
+    let raised = |needed| parameters(|new| new.loosening_signatures = needed);
+    for (others, most) in [(&["dave"][..], 2), (&["dave", "erin"], 3), (&["dave", "erin", "frank"], 4)] {
+        for needed in 3..=3 + others.len() as u32 {
+            let mut run = with(others);
+            if needed > most {
+                let events = run.act(raised(needed), &["alice"]);
+                let [Event::Refused { refusal, detail, .. }] = &events[..] else { panic!("{events:?}") };
+                assert_eq!(*refusal, Refusal::SignaturesInsufficient, "{needed} with {others:?}");
+                assert!(detail.ends_with("without a hand to spare"), "{detail}");
+                assert!(is_at_once(&does(&mut run, raised(needed), &["alice", "bob"])), "several may");
+                continue;
+            }
+            assert!(is_at_once(&does(&mut run, raised(needed), &["alice"])), "{needed} with {others:?}");
+            // He goes on: nobody is revoked by one where the others would need each other.
+            let revoke = |of: &str| Act::RevokeOperator(name(of));
+            if 3 + others.len() < needed as usize + 3 {
+                assert_eq!(
+                    refuses(&mut run, revoke("bob"), &["alice"]),
+                    Some(Refusal::SignaturesInsufficient)
+                );
+            }
+            // Bob's key is lost. The others take him out, and set the number back at once.
+            let left: Vec<&str> = ["carol"].iter().chain(others).copied().collect();
+            does(&mut run, revoke("alice"), &left);
+            assert!(is_at_once(&does(&mut run, configure(|_| ()), &left)), "{needed} with {others:?}");
+        }
+    }
+
+    // A longer ageing takes hands away too.
+    let longer = parameters(|new| new.operator_ageing = 300 * time::DAY);
+    let mut run = with(&["dave", "erin"]);
+    assert_eq!(refuses(&mut run, longer.clone(), &["alice"]), Some(Refusal::SignaturesInsufficient));
+    assert!(is_at_once(&does(&mut run, longer, &TWO)));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What changes the rules of the house: who may, how long it waits, who can stop it, and what no trick gets past.
 
+mod agree;
 mod configure;
 mod policies;
 mod waits;
@@ -58,7 +59,7 @@ pub(crate) fn compiled(files: &[(&str, &str)]) -> PolicySource {
     let hash = pack_hash(files.iter().copied());
     let program = Program::new(hash, policies).unwrap().to_bytes();
     let files = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-    PolicySource { hash, files, program }
+    PolicySource { hash, files, program, compiler: Some(1) }
 }
 
 pub(crate) fn base() -> PolicySource {

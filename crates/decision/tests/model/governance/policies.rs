@@ -357,6 +357,27 @@ fn a_proposal_is_taken_back_with_its_approval_and_closes_by_itself_after_a_week(
 }
 
 #[test]
+fn no_text_takes_the_place_of_an_open_proposal_or_of_what_waits_by_its_nonce() {
+    let mut run = house();
+    let text = |run: &Run, nonce, signers: &[&str], act| Signing::new(run.now, nonce, signers).sign(act);
+    let first = text(&run, 5, &["alice"], propose(looser(), &base()));
+    sure(&mut run, first);
+    let approval = text(&run, 6, &OTHERS, approve(&looser(), &base(), "alice"));
+    sure(&mut run, approval);
+    // Both texts end, and are forgotten; the proposal is open and the approval waits.
+    run.wait(20 * time::HOUR);
+    let other = compiled(&[("base.cedar", &BASE.replace("> 10000000", "> 80000000"))]);
+    for nonce in [5, 6] {
+        let taken = text(&run, nonce, &["bob"], propose(other.clone(), &base()));
+        assert_eq!(refusal(&run.say(taken)), Some(Refusal::TextUsed), "{nonce}");
+        let again = text(&run, nonce, &OTHERS, approve(&looser(), &base(), "alice"));
+        assert_eq!(refusal(&run.say(again)), Some(Refusal::TextUsed), "{nonce}");
+    }
+    run.wait(4 * time::HOUR);
+    assert_eq!(run.state.policy_hash(), looser().hash);
+}
+
+#[test]
 fn a_proposal_that_was_approved_stays_until_its_approval_has_had_its_time() {
     let mut run = proposed();
     run.wait(7 * time::DAY - time::HOUR);

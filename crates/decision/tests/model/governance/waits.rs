@@ -193,6 +193,12 @@ fn one_operator_alone_revokes_others_only_while_the_rest_can_do_without_him() {
         does(&mut run, Act::EnrolOperator(operator(new)), &TWO);
     }
     run.wait(25 * time::HOUR);
+    let mut young = house();
+    does(&mut young, Act::EnrolOperator(operator("dave")), &TWO);
+    young.wait(25 * time::HOUR);
+    does(&mut young, revoke("dave"), &["alice"]);
+    young.wait(60 * time::HOUR);
+    assert_eq!(young.state.operators().count(), 3, "who does not count yet is revoked by one");
     assert_eq!(
         refuses(&mut run, revoke("bob"), &["alice"]),
         Some(Refusal::SignaturesInsufficient),
@@ -200,9 +206,12 @@ fn one_operator_alone_revokes_others_only_while_the_rest_can_do_without_him() {
     );
     run.wait(30 * time::HOUR);
     does(&mut run, revoke("bob"), &["alice"]);
-    does(&mut run, revoke("carol"), &["alice"]);
-    assert_eq!(refuses(&mut run, revoke("dave"), &["alice"]), Some(Refusal::SignaturesInsufficient));
-    // The two others, whose hands count, are rid of him, and go on.
+    assert_eq!(
+        refuses(&mut run, revoke("carol"), &["alice"]),
+        Some(Refusal::SignaturesInsufficient),
+        "then dave and erin would need each other to be rid of him"
+    );
+    // Without carol, whose key is lost, they are rid of him, and go on.
     does(&mut run, revoke("alice"), &["dave", "erin"]);
     does(&mut run, Act::EnrolOperator(operator("frank")), &["dave", "erin"]);
 }

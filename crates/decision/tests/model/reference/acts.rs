@@ -45,31 +45,48 @@ impl Model {
         }
         let keys: Vec<_> = signed.signatures.iter().map(|signature| signature.operator.clone()).collect();
         let (needed, delay) = self.terms(at, &signed.act)?;
-        let hands = self.hands(at, keys.iter());
+        let hands = self.hands_under(at, &signed.act, &keys);
         if hands < needed {
             return Err("signatures_insufficient");
         }
+        let nonce_bytes = nonce.parse::<holdfast_values::texts::Nonce>().unwrap().0;
         if delay > 0 {
-            self.allows(&signed.act)?;
+            self.allows((at, &keys), &signed.act)?;
             if self.waiting.len() >= 64 {
                 return Err("too_many");
             }
-            let nonce = {
-                let bytes = nonce.parse::<holdfast_values::texts::Nonce>().unwrap().0;
-                self.used_nonces.push((nonce, until));
-                bytes
-            };
-            let act = signed.act.clone();
+            if self.holds(&nonce_bytes) {
+                return Err("text_used");
+            }
+            self.used_nonces.push((nonce, until));
+            self.keep_proposal(at, &signed.act, delay);
+            let (nonce, act) = (nonce_bytes, signed.act.clone());
             self.waiting.push(Waiting { nonce, act, hands: keys, since: at, delay, sequence });
             return Ok(Answer::Done(Vec::new()));
         }
-        let outcomes = self.perform((at, from), sequence, &signed.act, hands, told)?;
+        if matches!(signed.act, Act::ProposePolicy(_)) {
+            self.allows((at, &keys), &signed.act)?;
+            if self.holds(&nonce_bytes) {
+                return Err("text_used");
+            }
+        }
+        let act = (&signed.act, (nonce_bytes, keys.as_slice()));
+        let mut outcomes = self.perform((at, from), sequence, act, hands, told)?;
         if let Act::SetLimits { account, .. } = &signed.act {
             let account = self.account(account)?;
-            self.forget_limits(account);
+            outcomes.extend(self.forget_limits(account));
         }
         self.used_nonces.push((nonce, until));
         Ok(Answer::Done(outcomes))
+    }
+
+    /// How many hands count under an act.
+    pub(super) fn hands_under(&self, at: Timestamp, act: &Act, signed: &[OperatorKey]) -> u32 {
+        let barred = self.barred(act);
+        let may = |one: &&OperatorKey| {
+            barred.as_ref().is_none_or(|(name, key)| one.name != *name && *key != Some(one.public_key))
+        };
+        self.hands(at, signed.iter().filter(may))
     }
 
     /// How many different operators of now, past their ageing, are among those that signed.
@@ -89,7 +106,8 @@ impl Model {
     }
 
     /// Whether something that may wait could be done now.
-    fn allows(&self, act: &Act) -> Result<(), &'static str> {
+    fn allows(&self, (at, keys): (Timestamp, &[OperatorKey]), act: &Act) -> Result<(), &'static str> {
+        self.allows_of_policy(at, act, keys)?;
         match act {
             Act::Resume(scope) => {
                 self.known_scope(scope)?;
@@ -150,11 +168,11 @@ impl Model {
         &mut self,
         (at, from): (Timestamp, Timestamp),
         sequence: u64,
-        act: &Act,
+        (act, (nonce, keys)): (&Act, ([u8; 32], &[OperatorKey])),
         hands: u32,
         told: &dyn Told,
     ) -> Result<Vec<super::Outcome>, &'static str> {
-        self.allows(act)?;
+        self.allows((at, keys), act)?;
         match act {
             Act::Resume(scope) => {
                 self.halts.remove(scope);
@@ -243,7 +261,7 @@ impl Model {
             | Act::ApprovePolicy { .. }
             | Act::TightenPolicy(_)
             | Act::RestorePolicy { .. }
-            | Act::StopAct(_) => return Err("rules_too_old"),
+            | Act::StopAct(_) => self.perform_of_policy(at, act, nonce, keys),
         }
         Ok(Vec::new())
     }

@@ -209,7 +209,8 @@ impl Model {
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
         let Due { check, lane } = self.due();
         let waiting = self.first_waiting().map(|due| due.0);
-        [waiting, check.map(|due| due.0), lane.map(|due| due.0)].into_iter().flatten().min()
+        let proposal = self.first_proposal().map(|due| due.0);
+        [waiting, proposal, check.map(|due| due.0), lane.map(|due| due.0)].into_iter().flatten().min()
     }
 
     /// The earliest deadline, if it has come; of equal ones a withdrawal before a line.
@@ -220,6 +221,12 @@ impl Model {
             && when == due
         {
             return self.take_effect(at, sequence, place, told);
+        }
+        if let Some((when, place)) = self.first_proposal()
+            && when == due
+        {
+            self.close_proposal(place);
+            return Vec::new();
         }
         match (check, lane) {
             (Some((when, which)), _) if when == due => {

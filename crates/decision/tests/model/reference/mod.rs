@@ -7,6 +7,7 @@
 
 mod acts;
 mod chain;
+mod governed;
 mod line;
 mod policy;
 mod release;
@@ -231,6 +232,9 @@ pub(crate) struct Model {
     waiting: Vec<waiting::Waiting>,
     /// The record of the last configuration.
     configured: u64,
+    packs: governed::Packs,
+    /// Every policy that ever decided.
+    packs_ever: Vec<governed::Pack>,
 }
 
 const DAY: u64 = 24 * 3_600 * 1_000_000;
@@ -283,6 +287,8 @@ impl Model {
             began: None,
             waiting: Vec::new(),
             configured: 0,
+            packs: governed::Packs::default(),
+            packs_ever: Vec::new(),
         }
     }
 
@@ -319,11 +325,10 @@ impl Model {
                 self.tokens.push((first.token.client.clone(), first.token.token_hash));
                 self.rules = first.rules.unwrap_or(1);
                 self.began = (self.rules == 3).then_some(at);
+                self.packs = governed::Packs::begin(&first.policy);
+                self.packs_ever.push(governed::Pack::of(&first.policy));
             }
-            Command::StopAct { act, .. } => {
-                let place = self.waiting.iter().position(|waiting| waiting.nonce == act.0);
-                self.waiting.remove(place.ok_or("act_unknown")?);
-            }
+            Command::StopAct { act, .. } => self.stop(act.0)?,
             Command::Start => self.lost.push((self.time, at)),
             Command::Tick => return Ok(Answer::Done(self.tick(at, sequence, told))),
             Command::SuspectClock { .. } => self.suspect_since = self.suspect_since.or(Some(at)),
@@ -353,7 +358,7 @@ impl Model {
                     return Err("not_tighter");
                 }
                 self.accounts[account].limits = (Some(usd_cents_24h.0), Some(usd_cents_30d.0));
-                self.forget_limits(account);
+                return Ok(Answer::Done(self.forget_limits(account)));
             }
             Command::RecordSecurityChange { account, .. } => {
                 let account = self.account(account)?;

@@ -243,7 +243,7 @@ impl Model {
         // Unknown makes a rule an error, but only if the rule looks at it.
         let and = |left: bool, right: Option<bool>| if left { right } else { Some(false) };
         let dwell = "unvouched_destination";
-        let rules: [(Option<bool>, Asks, &str); 14] = [
+        let mut rules = vec![
             (and(unvouched, amount.map(|a| a >= 100_000)), Asks::Dwell(10 * MINUTE), dwell),
             (and(unvouched, amount.map(|a| a < 100_000)), Asks::Dwell(MINUTE), dwell),
             (Some(!known && !code), Asks::Code, "new_destination"),
@@ -259,6 +259,10 @@ impl Model {
             (Some(key_hours.is_some_and(|hours| hours < 2)), Asks::Hold, "young_api_key"),
             (window(0).map(|row| row.count[0] > 5 && !code), Asks::Code, "many_withdrawals"),
         ];
+        let (limit, slow) = self.pack_asks();
+        let looked_at = limit.map(|limit| amount.map(|a| u64::try_from(a).is_ok_and(|a| a > limit)));
+        rules.extend(looked_at.map(|over| (over, Asks::Hold, "over_the_limit")));
+        rules.extend(slow.then_some((Some(true), Asks::Dwell(20 * MINUTE), "slowed")));
         let approved = self.is_approved(which);
         if self.configuration.tiers[account.tier].name.as_str() == "closed" {
             verdict.deny = true;

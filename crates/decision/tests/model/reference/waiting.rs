@@ -34,11 +34,14 @@ impl Model {
             Act::ActivatePolicy(_) => return Err("act_replaced"),
             Act::RevokeOperator(name) => {
                 let ageing = parameters.operator_ageing;
-                let rest = self.operators.iter().filter(|(known, _, since, founder)| {
-                    known != name && (*founder || self.age(*since, at) >= ageing)
-                });
-                let enough = rest.count() > self.needed() as usize;
-                return Ok((if enough { 1 } else { self.needed() }, 0));
+                let counts = |since, founder: bool| founder || self.age(since, at) >= ageing;
+                let mut meant = self.operators.iter().filter(|known| known.0 == *name);
+                let is_missed = meant.any(|(_, _, since, founder)| counts(*since, *founder));
+                let others = self.operators.iter().filter(|known| known.0 != *name);
+                let rest = others.filter(|(_, _, since, founder)| counts(*since, *founder)).count();
+                let spare = rest.saturating_sub(self.needed() as usize);
+                let alone = spare >= if is_missed { 2 } else { 1 };
+                return Ok((if alone { 1 } else { self.needed() }, 0));
             }
             Act::SetLimits { account, usd_cents_24h, usd_cents_30d } if self.account(account).is_ok() => {
                 let account = self.account(account)?;
@@ -65,6 +68,9 @@ impl Model {
             | Act::IssueToken(_)
             | Act::ActivateRules(_) => long,
             Act::Resume(_) => parameters.resume_delay.unwrap_or(HOUR / 6),
+            Act::ApprovePolicy { .. } => long,
+            Act::ProposePolicy(_) | Act::TightenPolicy(_) | Act::StopAct(_) => return Ok((1, 0)),
+            Act::RestorePolicy { .. } => return Ok((2, 0)),
             _ => 0,
         };
         let delay = if setup && self.suspect_since.is_none() { 0 } else { delay };
@@ -96,11 +102,12 @@ impl Model {
         if matches!(waiting.act, Act::Configure(_)) && self.configured > waiting.sequence {
             return lapsed("configuration_superseded");
         }
-        let hands = self.hands(at, waiting.hands.iter());
+        let hands = self.hands_under(at, &waiting.act, &waiting.hands);
         if hands < self.needed() {
             return lapsed("signatures_insufficient");
         }
-        match self.perform((at, waiting.since), sequence, &waiting.act, hands, told) {
+        let signed = (waiting.nonce, waiting.hands.as_slice());
+        match self.perform((at, waiting.since), sequence, (&waiting.act, signed), hands, told) {
             Ok(outcomes) => outcomes,
             Err(code) => lapsed(code),
         }
@@ -112,9 +119,11 @@ impl Model {
     }
 
     /// Limits that are set at once end what waits to set them.
-    pub(super) fn forget_limits(&mut self, account: usize) {
+    pub(super) fn forget_limits(&mut self, account: usize) -> Vec<Outcome> {
         let id = self.accounts[account].id.clone();
+        let before = self.waiting.len();
         self.waiting.retain(|one| !matches!(&one.act, Act::SetLimits { account, .. } if *account == id));
+        vec![Outcome::plain(WithdrawalId(0), "limits_superseded"); before - self.waiting.len()]
     }
 
     /// Those that wait, by nonce.
