@@ -102,6 +102,17 @@ impl Clock {
         }
     }
 
+    /// How much faster than real time it runs.
+    #[must_use]
+    pub const fn rate(&self) -> u32 {
+        match self {
+            Self::Simulated { rate, .. } => *rate,
+            Self::Wall { .. } => 1,
+            #[cfg(test)]
+            Self::Moved { .. } => 1,
+        }
+    }
+
     /// How long to sleep until the clock reaches `deadline`.
     #[must_use]
     pub fn until(&self, now: Timestamp, deadline: Timestamp) -> Duration {

@@ -8,6 +8,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::Failure;
 use crate::data;
+use crate::http::SEQUENCE_HEADER;
 
 /// The longest answer that is read.
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
@@ -30,6 +31,8 @@ pub(super) struct ServerArgs {
 pub(super) struct Answered {
     pub(super) status: u16,
     pub(super) body: Value,
+    /// The journal's record that the answer is of, where the server says one.
+    pub(super) sequence: Option<u64>,
 }
 
 impl Answered {
@@ -44,15 +47,45 @@ impl Answered {
     }
 }
 
-impl ServerArgs {
+/// A connection to a server, used for many requests.
+pub(super) struct Client {
+    agent: ureq::Agent,
+    url: String,
+    token: Option<String>,
+}
+
+impl Client {
     /// Sends one request and reads its answer.
     pub(super) fn call(
         &self,
         method: &str,
         path: &str,
-        content_type: &str,
+        headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Result<Answered, Failure> {
+        let failed =
+            |error: &dyn core::fmt::Display| Failure::new("unreachable", format!("{}: {error}", self.url));
+        let mut request =
+            ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = request.body(body).map_err(|error| failed(&error))?;
+        let mut answer = self.agent.run(request).map_err(|error| failed(&error))?;
+        let status = answer.status().as_u16();
+        let sequence = answer.headers().get(SEQUENCE_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
+        let text = text.map_err(|error| failed(&error))?;
+        Ok(Answered { status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)), sequence })
+    }
+}
+
+impl ServerArgs {
+    /// A client of that server. Nothing is sent yet.
+    pub(super) fn connect(&self) -> Result<Client, Failure> {
         let failed =
             |error: &dyn core::fmt::Display| Failure::new("unreachable", format!("{}: {error}", self.url));
         let mut config = ureq::Agent::config_builder()
@@ -64,20 +97,19 @@ impl ServerArgs {
             let roots = RootCerts::new_with_certs(&[certificate]);
             config = config.tls_config(TlsConfig::builder().root_certs(roots).build());
         }
-        let agent: ureq::Agent = config.build().into();
-        let mut request = ureq::http::Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.url.trim_end_matches('/')))
-            .header("content-type", content_type);
-        if let Some(token) = &self.token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        let request = request.body(body).map_err(|error| failed(&error))?;
-        let mut answer = agent.run(request).map_err(|error| failed(&error))?;
-        let status = answer.status().as_u16();
-        let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
-        let text = text.map_err(|error| failed(&error))?;
-        Ok(Answered { status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) })
+        let url = self.url.trim_end_matches('/').to_owned();
+        Ok(Client { agent: config.build().into(), url, token: self.token.clone() })
+    }
+
+    /// Sends one request and reads its answer.
+    pub(super) fn call(
+        &self,
+        method: &str,
+        path: &str,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<Answered, Failure> {
+        self.connect()?.call(method, path, &[("content-type", content_type)], body)
     }
 
     /// The exchange's name and the time at the server.

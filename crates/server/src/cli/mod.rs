@@ -6,6 +6,7 @@ pub mod backup;
 mod client;
 pub mod decide;
 pub mod drill;
+pub mod drive;
 pub mod import;
 pub mod init;
 pub mod journal;
@@ -81,6 +82,7 @@ enum Command {
     /// Why a withdrawal was decided as it was.
     Why(why::WhyArgs),
     Drill(drill::DrillArgs),
+    Drive(drive::DriveArgs),
     Score(score::ScoreArgs),
     /// The read model: rebuild it from the journal.
     Views(views::ViewsArgs),
@@ -111,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::Decide(args) => decide::run(&args),
         Command::Why(args) => why::run(args),
         Command::Drill(args) => drill::run(&args),
+        Command::Drive(args) => drive::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Views(args) => views::run(args),
         Command::Watch(args) => watch::run(&args),

@@ -198,7 +198,7 @@ const SIGNER_ACTS: &[(&str, &str, &str)] = &[
 ];
 
 /// Reads a key that [`keygen`] wrote.
-fn read_key(path: &Path) -> Result<Ed25519KeyPair, Failure> {
+pub(super) fn read_key(path: &Path) -> Result<Ed25519KeyPair, Failure> {
     let bytes = Zeroizing::new(data::read_limited(path, 256).map_err(file)?);
     let invalid =
         || Failure::new("key_invalid", format!("{}: expected 64 hexadecimal digits", path.display()));
@@ -206,6 +206,23 @@ fn read_key(path: &Path) -> Result<Ed25519KeyPair, Failure> {
     let seed =
         Zeroizing::new(holdfast_authn::encoding::hex::<32>(digits.trim().as_bytes()).ok_or_else(invalid)?);
     pair(&*seed)
+}
+
+/// SHA-256, in hexadecimal digits.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// The body that brings an act: its text, signed by these.
+pub(super) fn signed(text: &str, by: &[(&str, &Ed25519KeyPair)]) -> Result<Value, Failure> {
+    let read = SignedText::parse(text.as_bytes()).map_err(|error| Failure::new("text_invalid", error))?;
+    let signatures: Vec<Value> = by
+        .iter()
+        .map(|(name, key)| {
+            json!({ "operator": name, "signature": to_base64url(key.sign(&read.digest().0).as_ref()) })
+        })
+        .collect();
+    Ok(json!({ "text": text, "signatures": signatures }))
 }
 
 /// Makes the text of an act, and writes it if a file is named.

@@ -18,6 +18,8 @@ pub(super) struct HealthReply {
     exchange: String,
     /// True for a journal with a simulated clock: never to be trusted with real coins.
     simulated_clock: bool,
+    /// How much faster than real time that clock runs; 1 for a real one.
+    clock_rate: u32,
     /// What time it is for this server.
     time: String,
     /// The last durable record.
@@ -55,6 +57,7 @@ fn health_of(app: &Shared) -> HealthReply {
         version: env!("CARGO_PKG_VERSION"),
         exchange: published.exchange.clone(),
         simulated_clock: published.simulated,
+        clock_rate: app.clock.rate(),
         time: app.clock.now().to_string(),
         sequence: *app.intake.durable().borrow(),
     }

@@ -5,6 +5,7 @@
 //! id of the event that it is about, so that what one customer does never moves another. Time is an argument; nothing here
 //! knows a clock, and what attackers did is known only to owners and to the verdicts of analysts, never to the core.
 
+mod customers;
 mod edge;
 mod follow;
 mod house;
@@ -28,6 +29,7 @@ use crate::exchange::Exchange;
 use crate::format::{Body, Entry};
 use crate::log::{Line, Upon, What};
 
+pub use customers::{Customers, StepUp};
 pub use house::{EXCHANGE, OPERATORS, configuration};
 
 use edge::{Edge, Refused};

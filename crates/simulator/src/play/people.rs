@@ -6,23 +6,12 @@ use holdfast_decision::event::{AccountIndex, Status};
 use holdfast_decision::protection::{ChangeProtection, CredentialUse};
 use holdfast_decision::{OWNER_FREEZE, Withdrawal};
 use holdfast_policy::Factor;
-use holdfast_values::{Fingerprint, Timestamp, WithdrawalId, time};
-use rand::Rng as _;
+use holdfast_values::{Fingerprint, Timestamp, WithdrawalId};
 
+use super::customers::{Customers, StepUp};
 use super::{Play, Todo, around, happens};
 use crate::format::Entry;
 use crate::log::{Upon, What};
-
-/// Customers with a key who approve what they asked for, of 1000.
-const APPROVE_PERMILLE: u32 = 950;
-/// The median of the time that it takes them.
-const APPROVE_MEDIAN: u64 = 2 * time::MINUTE;
-/// Customers who take back what they cannot approve, of 1000; the others let it expire.
-const CANCEL_PERMILLE: u32 = 700;
-/// When they do.
-const CANCEL_AFTER: u64 = time::DAY;
-/// A notice arrives within a minute, a code is typed within one.
-const SOON: u64 = time::MINUTE;
 
 /// Bits of what a customer has reacted to.
 const CODE: u8 = 1;
@@ -34,13 +23,13 @@ impl Play {
         if self.with_customers {
             let [a, b, c, d, e, f, g, h, ..] = destination.0;
             let number = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-            let delay = self.soon("notice", number ^ u64::from(account.0));
+            let delay = self.customers().soon("notice", number ^ u64::from(account.0));
             self.later(at.plus(delay), Todo::Notice(account, destination));
         }
     }
 
-    fn soon(&self, what: &str, about: u64) -> u64 {
-        5 * time::SECOND + self.draw(what, about).next_u64() % (SOON - 5 * time::SECOND)
+    const fn customers(&self) -> Customers {
+        Customers::new(self.seed)
     }
 
     /// A withdrawal asks its owner for something.
@@ -52,17 +41,15 @@ impl Play {
         let mut now = asked;
         if factors.contains(&Factor::OneTimeCode) && asked & CODE == 0 {
             now |= CODE;
-            let delay = self.soon("code", number);
+            let delay = self.customers().soon("code", number);
             self.later(at.plus(delay), Todo::Code(id));
         }
         if factors.contains(&Factor::Passkey) && asked & PASSKEY == 0 {
             now |= PASSKEY;
-            let mut draw = self.draw("step-up", number);
-            if self.key_of(at, id).is_some() && happens(&mut draw, APPROVE_PERMILLE) {
-                let delay = around(&mut draw, APPROVE_MEDIAN, 0.8);
-                self.later(at.plus(delay), Todo::Approve(id));
-            } else if happens(&mut draw, CANCEL_PERMILLE) {
-                self.later(at.plus(CANCEL_AFTER), Todo::Cancel(id));
+            match self.customers().step_up(number, self.key_of(at, id).is_some()) {
+                StepUp::Approves(delay) => self.later(at.plus(delay), Todo::Approve(id)),
+                StepUp::TakesBack(delay) => self.later(at.plus(delay), Todo::Cancel(id)),
+                StepUp::Nothing => {}
             }
         }
         if let Some(open) = self.book.get_mut(id) {
