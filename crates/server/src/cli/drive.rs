@@ -228,7 +228,7 @@ fn driven(args: &DriveArgs) -> Result<Done, Blame> {
     let text = if args.json {
         let mut json = found.json(&answered);
         if let Some(map) = json.as_object_mut() {
-            map.insert("clock_rate".to_owned(), hands.clock.rate.into());
+            map.insert("clock_rate".to_owned(), hands.clock.rate().into());
             map.insert("simulated_clock".to_owned(), hands.clock.is_simulated.into());
         }
         format!("{json:#}\n")

@@ -1,9 +1,10 @@
 //! The server's clock as it is seen from outside, and the file's times on it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use holdfast_values::{Micros, Timestamp};
+use serde_json::Value;
 
 use crate::cli::Failure;
 use crate::cli::client::Client;
@@ -11,73 +12,100 @@ use crate::cli::client::Client;
 /// The quickest of so many answers says best what time it is.
 const READINGS: u32 = 5;
 
-/// What time it is at the server.
+/// What time it is at the server. It may be started again meanwhile, at another rate too.
 pub(super) struct Clock {
-    seen: Mutex<(Instant, Timestamp)>,
-    /// How much faster than real time it runs.
-    pub(super) rate: u32,
+    seen: Mutex<Seen>,
     pub(super) is_simulated: bool,
     /// The exchange's name, which operators' texts carry.
     pub(super) exchange: String,
+}
+
+/// A reading.
+#[derive(Clone, Copy)]
+struct Seen {
+    when: Instant,
+    at: Timestamp,
+    /// How much faster than real time it runs; 0 while the server is away.
+    rate: u32,
 }
 
 fn micros(span: Duration) -> Micros {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }
 
+fn no_server() -> Failure {
+    Failure::new("unreachable", "this is no Holdfast server: /health does not read")
+}
+
 impl Clock {
     pub(super) fn read(client: &Client) -> Result<Self, Failure> {
-        let no_server = || Failure::new("unreachable", "this is no Holdfast server");
         let (seen, health) = reading(client)?;
-        let rate = health.get("clock_rate").and_then(serde_json::Value::as_u64).ok_or_else(no_server)?;
-        let exchange = health.get("exchange").and_then(serde_json::Value::as_str).ok_or_else(no_server)?;
+        let exchange = health.get("exchange").and_then(Value::as_str).ok_or_else(no_server)?;
         Ok(Self {
             seen: Mutex::new(seen),
-            rate: u32::try_from(rate).unwrap_or(1).max(1),
-            is_simulated: health.get("simulated_clock").and_then(serde_json::Value::as_bool).unwrap_or(false),
+            is_simulated: health.get("simulated_clock").and_then(Value::as_bool).unwrap_or(false),
             exchange: exchange.to_owned(),
         })
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The last durable record.
     pub(super) fn sequence(client: &Client) -> Result<u64, Failure> {
         let (_, health) = reading(client)?;
-        Ok(health.get("sequence").and_then(serde_json::Value::as_u64).unwrap_or_default())
+        Ok(health.get("sequence").and_then(Value::as_u64).unwrap_or_default())
     }
 
-    /// Reads it again: a server that was away has lost time.
+    /// Reads it again.
     pub(super) fn sync(&self, client: &Client) -> Result<(), Failure> {
         let (seen, _) = reading(client)?;
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+        *self.seen() = seen;
         Ok(())
     }
 
+    /// The server is away: its time stands still until it is read again.
+    pub(super) fn stand(&self) {
+        let now = self.now();
+        *self.seen() = Seen { when: Instant::now(), at: now, rate: 0 };
+    }
+
+    pub(super) fn stands(&self) -> bool {
+        self.rate() == 0
+    }
+
+    pub(super) fn rate(&self) -> u32 {
+        self.seen().rate
+    }
+
     pub(super) fn now(&self) -> Timestamp {
-        let (when, at) = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        at.plus(micros(when.elapsed()).saturating_mul(u64::from(self.rate)))
+        let Seen { when, at, rate } = *self.seen();
+        at.plus(micros(when.elapsed()).saturating_mul(u64::from(rate)))
     }
 
     /// How long that is here.
     pub(super) fn real(&self, span: Micros) -> Duration {
-        Duration::from_micros(span.div_ceil(u64::from(self.rate)))
+        Duration::from_micros(span.checked_div(u64::from(self.rate())).unwrap_or(u64::MAX))
     }
 }
 
-fn reading(client: &Client) -> Result<((Instant, Timestamp), serde_json::Value), Failure> {
-    let mut best: Option<(Duration, (Instant, Timestamp), serde_json::Value)> = None;
+fn reading(client: &Client) -> Result<(Seen, Value), Failure> {
+    let mut best: Option<(Duration, Seen, Value)> = None;
     for _ in 0..READINGS {
         let asked = Instant::now();
         let health = client.call("GET", "/health", &[], Vec::new())?.accepted()?;
         let took = asked.elapsed();
-        let time = health.get("time").and_then(serde_json::Value::as_str).unwrap_or_default();
-        let at = Timestamp::parse(time)
-            .map_err(|_| Failure::new("unreachable", "this is no Holdfast server: /health tells no time"))?;
-        let middle = asked.checked_add(took / 2).unwrap_or(asked);
+        let time = health.get("time").and_then(Value::as_str).unwrap_or_default();
+        let at = Timestamp::parse(time).map_err(|_| no_server())?;
+        let rate = health.get("clock_rate").and_then(Value::as_u64).ok_or_else(no_server)?;
+        let rate = u32::try_from(rate).map_err(|_| no_server())?.max(1);
+        let when = asked.checked_add(took / 2).unwrap_or(asked);
         if best.as_ref().is_none_or(|(quickest, ..)| took < *quickest) {
-            best = Some((took, (middle, at), health));
+            best = Some((took, Seen { when, at, rate }, health));
         }
     }
-    best.map(|(_, seen, health)| (seen, health)).ok_or_else(|| Failure::new("unreachable", "no answer"))
+    best.map(|(_, seen, health)| (seen, health)).ok_or_else(no_server)
 }
 
 /// Where the file's times lie on the server's clock: what came first in the file came at `start`.

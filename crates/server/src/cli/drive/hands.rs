@@ -118,10 +118,17 @@ impl Hands {
             let last = match self.client.call(method, path, &headers, body.clone()) {
                 Ok(answer) if !matches!(answer.status, 429 | 503) => {
                     locked(&self.answered).add(asked.elapsed());
+                    if self.clock.stands() {
+                        // Somebody else may have read it first; a server that goes away again is met by the next call.
+                        let _read = self.clock.sync(&self.client);
+                    }
                     return self.read(answer);
                 }
                 Ok(answer) => format!("{} (status {})", text(&answer.body, "code"), answer.status),
-                Err(failure) => failure.message,
+                Err(failure) => {
+                    self.clock.stand();
+                    failure.message
+                }
             };
             if began.elapsed() > PATIENCE || self.stop.load(Ordering::Relaxed) {
                 return Did::Lost(last);

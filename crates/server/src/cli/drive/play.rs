@@ -24,6 +24,8 @@ const AHEAD: usize = 256;
 const SYNC_EVERY: Duration = Duration::from_secs(5);
 /// How often the last prices are told again by the server's clock, so that they are never stale.
 const PRICES_EVERY: Micros = 5 * time::MINUTE;
+/// However fast the clock runs, prices leave the server this much rest.
+const PRICES_REST: Duration = Duration::from_millis(10);
 /// How long a wait lasts before it is looked whether to go on.
 const NAP: Duration = Duration::from_millis(200);
 
@@ -58,6 +60,9 @@ pub(super) enum Ended {
     /// Something else.
     Failed(Failure),
 }
+
+/// An event, and when it is due by the server's clock.
+type Due = (Entry, Timestamp);
 
 /// How many events are on the way.
 #[derive(Default)]
@@ -129,10 +134,12 @@ fn number(text: &str) -> u64 {
 }
 
 impl Worker<'_> {
-    fn run(mut self, work: &Receiver<Entry>) {
+    fn run(mut self, work: &Receiver<Due>) {
         loop {
             match work.recv_timeout(self.act_until_next()) {
-                Ok(entry) => {
+                Ok((entry, due)) => {
+                    // The server may have gone away since it was given, and be back with less time gone by.
+                    wait_until(self.shared.hands, due, &mut || true);
                     self.submit(&entry);
                     self.shared.pending.done();
                 }
@@ -268,7 +275,7 @@ pub(super) fn drive(
         is_over: AtomicBool::new(false),
     };
     let ended = std::thread::scope(|scope| {
-        let mut to: Vec<SyncSender<Entry>> = Vec::new();
+        let mut to: Vec<SyncSender<Due>> = Vec::new();
         for _ in 0..options.connections.max(1) {
             let (send, receive) = sync_channel(AHEAD);
             to.push(send);
@@ -305,7 +312,7 @@ pub(super) fn drive(
 fn tell_prices(shared: &Shared<'_>) {
     let Shared { hands, .. } = shared;
     while !shared.is_over.load(Ordering::Relaxed) && !hands.stop.load(Ordering::Relaxed) {
-        std::thread::sleep(hands.clock.real(PRICES_EVERY / 4).min(NAP));
+        std::thread::sleep(hands.clock.real(PRICES_EVERY / 4).clamp(PRICES_REST, NAP));
         let now = hands.clock.now();
         let mut prices = locked(&shared.prices);
         if let Some((told, entry)) = &mut *prices
@@ -321,7 +328,7 @@ fn tell_prices(shared: &Shared<'_>) {
 fn dispatch(
     events: Box<dyn BufRead>,
     shared: &Shared<'_>,
-    to: &[SyncSender<Entry>],
+    to: &[SyncSender<Due>],
     watch: &mut dyn Watch,
 ) -> Result<(), Ended> {
     let Shared { hands, options, found, pending, times, .. } = shared;
@@ -356,25 +363,32 @@ fn dispatch(
         }
         let begins = *first.get_or_insert(entry.at);
         last = Some(entry.at);
+        let mut due = Timestamp(0);
         if entry.at > begins {
             let times = times.get_or_init(|| {
                 // What stands at the file's first instant is sent as fast as it goes; the rest follows at its pace.
                 pending.wait();
                 Times::new(begins, hands.clock.now(), options.speed)
             });
-            wait_until(shared, times.due(entry.at), &mut synced, &mut || watch.goes_on(reader.bytes()))?;
-            let late = hands.clock.now().since(times.due(entry.at));
+            due = times.due(entry.at);
+            if synced.elapsed() > SYNC_EVERY {
+                synced = Instant::now();
+                // While the server is away its events wait: each is tried until it is there again.
+                let _while_it_is_away = hands.clock.sync(&hands.client);
+            }
+            wait_until(hands, due, &mut || watch.goes_on(reader.bytes()));
+            let late = hands.clock.now().since(due);
             locked(found).late(hands.clock.real(late));
         }
         locked(found).sent(&entry);
         match entry.body.account() {
-            Some(account) => give(to, number(account), entry.clone(), pending),
+            Some(account) => give(to, number(account), (entry.clone(), due), pending),
             None => {
                 if matches!(entry.body, Body::Prices { .. }) {
                     *locked(&shared.prices) = Some((hands.clock.now(), entry.clone()));
                 }
                 pending.wait();
-                give(to, 0, entry, pending);
+                give(to, 0, (entry, due), pending);
                 pending.wait();
             }
         }
@@ -384,12 +398,12 @@ fn dispatch(
         && options.after > 0
     {
         let end = times.due(last.plus(options.after));
-        wait_until(shared, end, &mut synced, &mut || watch.goes_on(reader.bytes()))?;
+        wait_until(hands, end, &mut || watch.goes_on(reader.bytes()));
     }
     Ok(())
 }
 
-fn give(to: &[SyncSender<Entry>], number: u64, entry: Entry, pending: &Pending) {
+fn give(to: &[SyncSender<Due>], number: u64, entry: Due, pending: &Pending) {
     let count = u64::try_from(to.len()).unwrap_or(1).max(1);
     let which = usize::try_from(number.checked_rem(count).unwrap_or(0)).unwrap_or(0);
     pending.add();
@@ -400,23 +414,15 @@ fn give(to: &[SyncSender<Entry>], number: u64, entry: Entry, pending: &Pending) 
 }
 
 /// Waits until the server's clock says so; sooner if it is told to stop.
-fn wait_until(
-    shared: &Shared<'_>,
-    due: Timestamp,
-    synced: &mut Instant,
-    goes_on: &mut dyn FnMut() -> bool,
-) -> Result<(), Ended> {
-    let Shared { hands, .. } = shared;
+fn wait_until(hands: &Hands, due: Timestamp, goes_on: &mut dyn FnMut() -> bool) {
     loop {
         let now = hands.clock.now();
         if now >= due || hands.stop.load(Ordering::Relaxed) || !goes_on() {
-            return Ok(());
-        }
-        if synced.elapsed() > SYNC_EVERY {
-            *synced = Instant::now();
-            // While the server is away its events wait: each is tried until it is there again.
-            let _while_it_is_away = hands.clock.sync(&hands.client);
+            return;
         }
         std::thread::sleep(hands.clock.real(due.since(now)).min(NAP));
+        if hands.clock.stands() {
+            let _while_it_is_away = hands.clock.sync(&hands.client);
+        }
     }
 }
