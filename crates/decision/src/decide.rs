@@ -301,9 +301,7 @@ fn request_withdrawal(state: &State, at: Timestamp, request: &RequestWithdrawal,
     if request.amount.is_zero() {
         return Err(Refusal::AmountZero.into());
     }
-    let from = (account, WithdrawalId(0));
-    let to = (account, WithdrawalId(u128::MAX));
-    if state.open_by_account.range(from..=to).count() >= OPEN_MAX {
+    if state.open_by_account.of(account).len() >= OPEN_MAX {
         let detail = format!("an account has at most {OPEN_MAX} open withdrawals");
         return Err(Refused(Refusal::TooMany, detail));
     }

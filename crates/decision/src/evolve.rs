@@ -449,7 +449,7 @@ impl State {
             lapse: None,
         };
         self.checks.insert((withdrawal.next_check, id));
-        self.open_by_account.insert((withdrawal.request.account, id));
+        self.open_by_account.insert(withdrawal.request.account, id);
         self.withdrawals.insert(id, Box::new(withdrawal));
     }
 
@@ -544,9 +544,7 @@ impl State {
     }
 
     pub(crate) fn recheck_account(&mut self, at: Timestamp, account: AccountIndex) {
-        let from = (account, WithdrawalId(0));
-        let to = (account, WithdrawalId(u128::MAX));
-        let ids = self.open_by_account.range(from..=to).map(|(_, id)| *id).collect();
+        let ids = self.open_by_account.of(account).to_vec();
         self.recheck(at, ids);
     }
 
@@ -581,7 +579,7 @@ impl State {
         self.unqueue(id);
         let Some(withdrawal) = self.withdrawals.remove(&id) else { return };
         self.checks.remove(&(withdrawal.next_check, id));
-        self.open_by_account.remove(&(withdrawal.request.account, id));
+        self.open_by_account.remove(withdrawal.request.account, id);
         self.uncount(withdrawal.requested_at, Counted::of(&withdrawal.request));
     }
 

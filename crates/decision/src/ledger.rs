@@ -355,7 +355,7 @@ impl State {
         self.unqueue(id);
         let Some(withdrawal) = self.withdrawals.remove(&id) else { return };
         self.checks.remove(&(withdrawal.next_check, id));
-        self.open_by_account.remove(&(withdrawal.request.account, id));
+        self.open_by_account.remove(withdrawal.request.account, id);
     }
 
     pub(crate) fn observed(

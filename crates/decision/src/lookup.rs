@@ -10,7 +10,10 @@ use std::collections::HashMap;
 use std::hash::DefaultHasher;
 
 use hashbrown::HashTable;
+use holdfast_values::WithdrawalId;
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
+
+use crate::event::AccountIndex;
 
 /// A hash map without iteration.
 #[derive(Clone, Debug)]
@@ -214,6 +217,47 @@ impl<'b, C, K: Decode<'b, C> + Eq + Hash + Copy, V: Decode<'b, C>> Decode<'b, C>
         }
         Ok(Self { places, free, index })
     }
+}
+
+/// The open withdrawals of each account, in the order of their ids: what is asked about with every request lies at one
+/// place.
+#[derive(Clone, Debug, Default)]
+pub struct OpenByAccount(Vec<Vec<WithdrawalId>>);
+
+impl OpenByAccount {
+    /// Those of an account.
+    pub fn of(&self, account: AccountIndex) -> &[WithdrawalId] {
+        self.0.get(place(account)).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Adds one; it may be there.
+    pub fn insert(&mut self, account: AccountIndex, id: WithdrawalId) {
+        let place = place(account);
+        if self.0.len() <= place {
+            self.0.resize_with(place.saturating_add(1), Vec::new);
+        }
+        if let Some(ids) = self.0.get_mut(place)
+            && let Err(at) = ids.binary_search(&id)
+        {
+            ids.insert(at, id);
+        }
+    }
+
+    /// Takes one out; an account without any takes no memory but its place.
+    pub fn remove(&mut self, account: AccountIndex, id: WithdrawalId) {
+        if let Some(ids) = self.0.get_mut(place(account))
+            && let Ok(at) = ids.binary_search(&id)
+        {
+            ids.remove(at);
+            if ids.is_empty() {
+                *ids = Vec::new();
+            }
+        }
+    }
+}
+
+fn place(account: AccountIndex) -> usize {
+    usize::try_from(account.0).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! From a judgement to what happens: the buckets, the waiting lines, the status.
 
-use holdfast_values::{Amount, Micros, Timestamp, UsdCents, WithdrawalId, time};
+use holdfast_values::{Amount, Micros, Timestamp, UsdCents, time};
 
 use crate::bucket::{Fit, Taker};
 use crate::configuration::Class;
@@ -227,12 +227,11 @@ fn wait_in_line(state: &State, lane: Lane, amount: Amount) -> Micros {
 
 /// Its turn: after what its account has in this line already, and not before the turn that the line is at.
 fn turn_of(state: &State, subject: &Subject<'_>, lane: Lane) -> u32 {
-    let from = (subject.account_index, WithdrawalId(0));
-    let to = (subject.account_index, WithdrawalId(u128::MAX));
     let own = state
         .open_by_account
-        .range(from..=to)
-        .filter_map(|(_, id)| state.withdrawal(*id)?.queued)
+        .of(subject.account_index)
+        .iter()
+        .filter_map(|id| state.withdrawal(*id)?.queued)
         .filter(|turn| turn.lane == lane)
         .map(|turn| turn.turn.saturating_add(1))
         .max();

@@ -16,7 +16,7 @@ use crate::configuration::{BucketSpecs, Class, Configuration};
 use crate::event::{AccountIndex, AssetIndex, Lane, TierIndex, WalletIndex};
 use crate::governance::Governance;
 use crate::ledger::Ledger;
-use crate::lookup::{LookupMap, PlaceIndex, Slab};
+use crate::lookup::{LookupMap, OpenByAccount, PlaceIndex, Slab};
 use crate::price::Prices;
 use crate::steady::Steady;
 use crate::window::Window;
@@ -106,7 +106,7 @@ pub struct State {
     #[cbor(skip)]
     pub(crate) idempotency: LookupMap<Fingerprint, Timestamp>,
     #[cbor(skip)]
-    pub(crate) open_by_account: BTreeSet<(AccountIndex, WithdrawalId)>,
+    pub(crate) open_by_account: OpenByAccount,
     #[cbor(skip)]
     pub(crate) checks: BTreeSet<(Timestamp, WithdrawalId)>,
     #[cbor(skip)]
@@ -277,7 +277,7 @@ impl State {
             clients: LookupMap::default(),
             requests: LookupMap::default(),
             idempotency: LookupMap::default(),
-            open_by_account: BTreeSet::new(),
+            open_by_account: OpenByAccount::default(),
             checks: BTreeSet::new(),
             lane_checks: BTreeSet::new(),
         }
@@ -364,8 +364,7 @@ impl State {
 
     /// The open withdrawals of an account.
     pub(crate) fn open_of(&self, account: AccountIndex) -> impl Iterator<Item = &Withdrawal> {
-        let all = (account, WithdrawalId(0))..=(account, WithdrawalId(u128::MAX));
-        self.open_by_account.range(all).filter_map(|(_, id)| self.withdrawal(*id))
+        self.open_by_account.of(account).iter().filter_map(|id| self.withdrawal(*id))
     }
 
     /// An account.
@@ -526,7 +525,7 @@ impl State {
             self.idempotency.insert(*key, *until);
         }
         for (id, withdrawal) in &self.withdrawals {
-            self.open_by_account.insert((withdrawal.request.account, *id));
+            self.open_by_account.insert(withdrawal.request.account, *id);
             if withdrawal.released.is_none() {
                 self.checks.insert((withdrawal.next_check, *id));
             }
