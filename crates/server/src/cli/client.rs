@@ -65,8 +65,7 @@ impl Client {
     ) -> Result<Answered, Failure> {
         let failed =
             |error: &dyn core::fmt::Display| Failure::new("unreachable", format!("{}: {error}", self.url));
-        let mut request =
-            ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
+        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -76,7 +75,8 @@ impl Client {
         let request = request.body(body).map_err(|error| failed(&error))?;
         let mut answer = self.agent.run(request).map_err(|error| failed(&error))?;
         let status = answer.status().as_u16();
-        let sequence = answer.headers().get(SEQUENCE_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let sequence =
+            answer.headers().get(SEQUENCE_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
         let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
         let text = text.map_err(|error| failed(&error))?;
         Ok(Answered { status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)), sequence })

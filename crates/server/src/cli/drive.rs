@@ -156,8 +156,7 @@ fn driven(args: &DriveArgs) -> Result<Done, Blame> {
     let (events, end) = events(&args.events)?;
     let client = args.server.connect().map_err(|failure| (failure, false))?;
     let clock = Clock::read(&client).map_err(|failure| (failure, false))?;
-    let random: [u8; 8] =
-        data::random().map_err(|error| blameless("randomness_unavailable", error))?;
+    let random: [u8; 8] = data::random().map_err(|error| blameless("randomness_unavailable", error))?;
     let unwritable = |path: &Path, error: io::Error| {
         blameless("decisions_unwritable", format!("{}: {error}", path.display()))
     };

@@ -208,3 +208,17 @@ fn attacks_are_listed_and_what_is_wrong_is_said() {
         assert!(errors(&output).contains(says), "{args:?}: {}", errors(&output));
     }
 }
+
+#[test]
+fn the_configuration_to_drive_a_server_with_is_that_of_the_exchange_which_is_played() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = std::fs::read_to_string(repository.join("examples/drills.toml")).unwrap();
+    let mut written = holdfast_server::exchange::parse(&text).unwrap();
+    let mut played =
+        holdfast_simulator::play::configuration(&holdfast_simulator::exchange::Exchange::default()).unwrap();
+    // A server is set up at its own pace, and has a signer and chains of its own.
+    written.parameters.setup_window = played.parameters.setup_window;
+    played.signers = None;
+    played.wallets.iter_mut().for_each(|wallet| wallet.chains = None);
+    assert_eq!(written, played);
+}

@@ -20,6 +20,7 @@ mod credentials;
 mod customer;
 mod disk;
 mod documents;
+mod drive;
 mod evidence;
 mod governance;
 #[expect(dead_code, reason = "the exchange of the tests of restoring, of which some is needed here")]

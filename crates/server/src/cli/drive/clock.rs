@@ -170,7 +170,8 @@ impl Spans {
         for (class, count) in self.counts.iter().enumerate() {
             below = below.saturating_add(*count);
             if *count > 0 && below.saturating_mul(1_000) >= all.saturating_mul(permille) {
-                let upper = u32::try_from(class.saturating_add(1)).ok().and_then(|bits| 1u64.checked_shl(bits));
+                let upper =
+                    u32::try_from(class.saturating_add(1)).ok().and_then(|bits| 1u64.checked_shl(bits));
                 return upper.unwrap_or(u64::MAX).min(self.longest);
             }
         }

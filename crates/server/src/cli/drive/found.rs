@@ -120,12 +120,16 @@ impl Found {
                 let severity = reply.get("outcome").map(|outcome| text(outcome, "severity"));
                 count(&mut self.asked, severity.unwrap_or_default());
             }
-            Body::ApproveWithdrawal { .. } | Body::OneTimeCode { .. } => drop(self.approvals.insert(sequence)),
+            Body::ApproveWithdrawal { .. } | Body::OneTimeCode { .. } => {
+                self.approvals.insert(sequence);
+            }
             Body::CancelWithdrawal { withdrawal, .. } | Body::DenyWithdrawal { withdrawal, .. } => {
                 self.acts.insert(sequence);
                 self.ended_at.entry(withdrawal.clone()).or_insert(at);
             }
-            _ => drop(self.acts.insert(sequence)),
+            _ => {
+                self.acts.insert(sequence);
+            }
         }
     }
 
@@ -232,9 +236,7 @@ impl Found {
     }
 
     pub(super) fn json(&self, answered: &Spans) -> Value {
-        let spans = |spans: &Spans| {
-            json!({ "p50_us": spans.within(500), "p99_us": spans.within(990), "max_us": spans.longest() })
-        };
+        let spans = |spans: &Spans| json!({ "p50_us": spans.within(500), "p99_us": spans.within(990), "max_us": spans.longest() });
         json!({
             "events": self.events,
             "taken": self.taken,

@@ -172,8 +172,9 @@ impl Hands {
                 }
             }
             Body::FreezeAccount { account, .. } => self.post(&of(account, "/freeze"), &json!({})),
-            Body::LowerLimits { account, usd_24h, usd_30d } => self
-                .post(&of(account, "/limits"), &json!({ "usd_24h_max": usd_24h, "usd_30d_max": usd_30d })),
+            Body::LowerLimits { account, usd_24h, usd_30d } => {
+                self.post(&of(account, "/limits"), &json!({ "usd_24h_max": usd_24h, "usd_30d_max": usd_30d }))
+            }
             Body::SecurityChange { account, kind } => {
                 let kind = match kind {
                     SecurityKind::Password => "password",
@@ -235,9 +236,9 @@ impl Hands {
                     _ => Did::Refused("amount_invalid".to_owned(), format!("{usd_24h}, {usd_30d}")),
                 }
             }
-            Body::RaiseBuckets { .. } => {
-                Did::NotDriven("a whole configuration is what operators sign: `holdfast operator text configure`")
-            }
+            Body::RaiseBuckets { .. } => Did::NotDriven(
+                "a whole configuration is what operators sign: `holdfast operator text configure`",
+            ),
             Body::Deposit { .. } | Body::Trade { .. } | Body::Support { .. } => Did::Context,
         })
     }
@@ -487,7 +488,8 @@ impl Hands {
         let mut rows = Vec::new();
         let mut cursor = String::new();
         loop {
-            let path = format!("/v1/withdrawals/{}/decisions?limit=500&min-sequence={seen}{cursor}", known.id);
+            let path =
+                format!("/v1/withdrawals/{}/decisions?limit=500&min-sequence={seen}{cursor}", known.id);
             let page = taken(self.call("GET", &path, None, None))?;
             rows.extend(page.get("items").and_then(Value::as_array).into_iter().flatten().cloned());
             match page.get("next_cursor").and_then(Value::as_str) {
