@@ -17,7 +17,8 @@ pub struct Exchange {
     pub hot_wallet_eth: u64,
     /// Bucket sizes as shares of the hot wallet, refilled by the same share an hour: unvouched 10 (1 %), aged 30, bound 200.
     pub bucket_permille: Buckets,
-    /// The signer's own, beside Holdfast's: unvouched (aged and unvouched together) and vouched.
+    /// The signer's own, beside Holdfast's: unvouched (aged and unvouched together) 40, vouched 200, and the cap of a
+    /// customer's credential 4 (2 % of vouched, as in docs/signer.md).
     pub signer_permille: SignerBuckets,
     /// Ordinary withdrawals to an address that the account never paid before: 400 (40 %).
     pub new_address_permille: u32,
@@ -53,13 +54,15 @@ pub struct Buckets {
     pub bound: u32,
 }
 
-/// The signer's two.
+/// The signer's two, and the cap of each credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct SignerBuckets {
     /// What no customer's or operators' signature vouches for.
     pub unvouched: u32,
     /// What one does.
     pub vouched: u32,
+    /// The most that one customer's credential vouches for in 30 days; what is beyond it spends *unvouched*.
+    pub credential: u32,
 }
 
 impl Default for Exchange {
@@ -70,7 +73,7 @@ impl Default for Exchange {
             usd_per_eth: 170,
             hot_wallet_eth: 100_000,
             bucket_permille: Buckets { unvouched: 10, aged: 30, bound: 200 },
-            signer_permille: SignerBuckets { unvouched: 40, vouched: 200 },
+            signer_permille: SignerBuckets { unvouched: 40, vouched: 200, credential: 4 },
             new_address_permille: 400,
             customers_with_key_permille: 50,
             analyst_delay: 30 * time::MINUTE,

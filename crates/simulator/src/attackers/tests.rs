@@ -73,7 +73,7 @@ fn unbounded() -> Exchange {
     let much = 100_000;
     Exchange {
         bucket_permille: Buckets { unvouched: much, aged: much, bound: much },
-        signer_permille: SignerBuckets { unvouched: much, vouched: much },
+        signer_permille: SignerBuckets { unvouched: much, vouched: much, credential: much },
         ..Exchange::default()
     }
 }

@@ -43,7 +43,7 @@ pub enum Without {
     StepUp,
     /// What asks for a person is gone.
     Holds,
-    /// The signer's buckets hold twice the hot wallet.
+    /// The signer's buckets hold twice the hot wallet, and credentials vouch for as much.
     Signer,
 }
 
@@ -60,6 +60,9 @@ impl Without {
 
 /// Twice the hot wallet, in 1/1000: no bound that anything here could reach.
 pub const NO_BUCKET: u32 = 2_000;
+/// A signer that bounds nothing.
+const NO_SIGNER: SignerBuckets =
+    SignerBuckets { unvouched: NO_BUCKET, vouched: NO_BUCKET, credential: NO_BUCKET };
 
 impl Arm {
     /// The same without one layer.
@@ -71,7 +74,7 @@ impl Arm {
         match layer {
             Without::Buckets => arm.exchange = without_buckets(arm.exchange),
             Without::Signer => {
-                arm.exchange.signer_permille = SignerBuckets { unvouched: NO_BUCKET, vouched: NO_BUCKET };
+                arm.exchange.signer_permille = NO_SIGNER;
             }
             Without::Dwell => arm.policy = filtered(&arm.policy, |one| !matches!(one, Degree::Dwell(_)))?,
             Without::StepUp => arm.policy = filtered(&arm.policy, |one| !matches!(one, Degree::StepUp(_)))?,
@@ -91,8 +94,7 @@ pub fn without_buckets(exchange: Exchange) -> Exchange {
 /// An exchange without buckets anywhere, as they were run in 2019.
 #[must_use]
 pub fn unbounded(exchange: Exchange) -> Exchange {
-    let signer_permille = SignerBuckets { unvouched: NO_BUCKET, vouched: NO_BUCKET };
-    Exchange { signer_permille, ..without_buckets(exchange) }
+    Exchange { signer_permille: NO_SIGNER, ..without_buckets(exchange) }
 }
 
 /// The policies whose degree is kept; permits always are. Its hash says that it is another.

@@ -1,23 +1,26 @@
 //! The wallet service and the signer beside it: what is approved is proposed in batches, what Holdfast releases is signed if
 //! the signer's own buckets hold it, and what was signed gets its receipt and its blocks.
 //!
+//! What is beyond a credential's cap at the signer, the wallet asks for without its owner's word, as wallets do: it spends
+//! *unvouched* there.
+//!
 //! The wallet knows what the signer's buckets hold (the signer tells it) and proposes only what they do: what a bucket
 //! refuses stays approved at Holdfast, where it can still be stopped, and is proposed again at the next batch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use holdfast_decision::acts::Digest;
 use holdfast_decision::command::{
     ChainStatus, Observation, ProposeTransaction, ProposedOutput, ReceiptOutcome, RecordReceipt,
 };
 use holdfast_decision::configuration::{BucketSpecs, CREDENTIAL_AGEING, Configuration};
-use holdfast_decision::event::{AssetIndex, Dropped, Status, WalletIndex};
+use holdfast_decision::event::{AccountIndex, AssetIndex, Dropped, Status, WalletIndex};
 use holdfast_decision::{BATCH_MAX, Command, State, Withdrawal};
 use holdfast_values::bucket::{BucketSpec, Level};
 use holdfast_values::{Amount, ConflictKey, Family, Name, Network, ReleaseId, Timestamp, WithdrawalId, time};
 
 use super::{Play, Todo};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, SignerBuckets};
 use crate::log::{Upon, What};
 
 /// From a transaction to enough blocks above it.
@@ -25,6 +28,8 @@ const FINAL_BITCOIN: u64 = time::HOUR;
 const FINAL_EVM: u64 = 13 * time::MINUTE;
 /// What a transaction costs, and each of its outputs, in 1/100,000,000 of a coin: never enough to be in the way.
 const FEE: u128 = 1_000;
+/// For so long the signer remembers what a credential vouched for, by whole hours.
+const CAP_HOURS: u64 = 30 * 24;
 
 /// The wallet and its signer.
 #[derive(Debug, Clone)]
@@ -36,6 +41,7 @@ pub(super) struct Wallet {
     is_called: bool,
     signer: Option<Name>,
     vaults: Vec<Vault>,
+    caps: Caps,
     sent: BTreeMap<u64, Sent>,
     /// What was said to the last proposal.
     pub(super) said: Said,
@@ -58,6 +64,35 @@ pub(super) enum Said {
 struct Vault {
     specs: [BucketSpec; 2],
     levels: [Level; 2],
+    /// The most that one credential vouches for in 30 days.
+    cap: Amount,
+}
+
+/// What each customer's credentials have vouched for at the signer, by hour. One cap for all credentials of an account: here
+/// each stands in the line of the account's first.
+#[derive(Debug, Clone, Default)]
+struct Caps(BTreeMap<Voucher, VecDeque<(u64, Amount)>>);
+
+/// Whose credentials, and for what.
+type Voucher = (AccountIndex, AssetIndex, Network);
+
+/// Whose word the signer has for a withdrawal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    /// Two operators' for this very withdrawal, which costs no credential anything.
+    Operators,
+    /// Its owner's, by a credential that the signer has known for 72 hours.
+    Owner,
+    /// Nobody's.
+    Nobody,
+}
+
+/// A withdrawal on its way into a transaction, and how the signer is to take it.
+#[derive(Debug, Clone, Copy)]
+struct Payment {
+    id: WithdrawalId,
+    bucket: usize,
+    word: Word,
 }
 
 const UNVOUCHED: usize = 0;
@@ -76,18 +111,19 @@ struct Sent {
 struct Lot {
     wallet: WalletIndex,
     network: Network,
-    withdrawals: Vec<WithdrawalId>,
+    payments: Vec<Payment>,
 }
 
 impl Vault {
-    fn of(unvouched: u128, vouched: u128) -> Self {
+    fn of(unvouched: u128, vouched: u128, cap: u128) -> Self {
         let spec = |size: u128| {
             let size = Amount::from_base_units(size);
             BucketSpec::new(size, size)
                 .unwrap_or(BucketSpec { size: Amount::ZERO, refill_per_hour: Amount::ZERO })
         };
         let specs = [spec(unvouched), spec(vouched)];
-        Self { specs, levels: specs.map(|spec| Level::full(spec, Timestamp::ZERO)) }
+        let levels = specs.map(|spec| Level::full(spec, Timestamp::ZERO));
+        Self { specs, levels, cap: Amount::from_base_units(cap) }
     }
 
     fn refill(&mut self, at: Timestamp) {
@@ -102,6 +138,27 @@ impl Vault {
         let left = level.take(amount);
         *level = left.unwrap_or(*level);
         left.is_some()
+    }
+}
+
+impl Caps {
+    /// What they vouched for in the last 30 days: an hour counts as long as any of it lies in them.
+    fn vouched(&self, of: &Voucher, at: Timestamp) -> Amount {
+        let hour = at.0 / time::HOUR;
+        let hours = self.0.get(of).into_iter().flatten();
+        let counting = hours.filter(|(of, _)| of.saturating_add(CAP_HOURS) >= hour);
+        counting.fold(Amount::ZERO, |sum, (_, amount)| sum.saturating_add(*amount))
+    }
+
+    fn add(&mut self, of: Voucher, at: Timestamp, amount: Amount) {
+        let (hours, hour) = (self.0.entry(of).or_default(), at.0 / time::HOUR);
+        while hours.front().is_some_and(|(of, _)| of.saturating_add(CAP_HOURS) < hour) {
+            hours.pop_front();
+        }
+        match hours.back_mut().filter(|(of, _)| *of == hour) {
+            Some((_, sum)) => *sum = sum.saturating_add(amount),
+            None => hours.push_back((hour, amount)),
+        }
     }
 }
 
@@ -122,9 +179,10 @@ impl Wallet {
                     Vault::of(
                         share(exchange.signer_permille.unvouched),
                         share(exchange.signer_permille.vouched),
+                        share(exchange.signer_permille.credential),
                     )
                 }
-                None => as_configured(&asset.buckets),
+                None => as_configured(&asset.buckets, exchange.signer_permille),
             }
         });
         Self {
@@ -134,6 +192,7 @@ impl Wallet {
             is_called: false,
             signer: configuration.signers.iter().flatten().next().map(|signer| signer.name.clone()),
             vaults: vaults.collect(),
+            caps: Caps::default(),
             sent: BTreeMap::new(),
             said: Said::Nothing,
         }
@@ -159,10 +218,13 @@ impl Wallet {
     }
 }
 
-/// What Holdfast's buckets of an asset let through together, where the exchange states no shares for its signer.
-fn as_configured(specs: &BucketSpecs) -> Vault {
+/// What Holdfast's buckets of an asset let through together, where the exchange states no shares for its signer; a credential
+/// may vouch for the same part of *vouched* as elsewhere.
+fn as_configured(specs: &BucketSpecs, stated: SignerBuckets) -> Vault {
     let unvouched = specs.aged.size.saturating_add(specs.unvouched.size);
-    Vault::of(unvouched.base_units(), specs.bound.size.base_units())
+    let vouched = specs.bound.size.base_units();
+    let cap = vouched.saturating_mul(u128::from(stated.credential)) / u128::from(stated.vouched.max(1));
+    Vault::of(unvouched.base_units(), vouched, cap)
 }
 
 impl Play {
@@ -204,42 +266,52 @@ impl Play {
     /// What to propose: on bitcoin many in one transaction, elsewhere one in each.
     fn lots(&mut self, at: Timestamp) -> Vec<Lot> {
         let ids: Vec<WithdrawalId> = self.wallet.approved.values().copied().collect();
-        let mut vaults = self.wallet.vaults.clone();
-        let mut lots: BTreeMap<(WalletIndex, Network), Vec<WithdrawalId>> = BTreeMap::new();
+        let (mut vaults, mut planned) = (self.wallet.vaults.clone(), BTreeMap::<Voucher, Amount>::new());
+        let mut lots: BTreeMap<(WalletIndex, Network), Vec<Payment>> = BTreeMap::new();
         for id in ids {
             let open = self.state.withdrawal(id).filter(|open| open.status() == Status::Approved);
             let Some(open) = open else {
                 self.wallet.not_approved(&id);
                 continue;
             };
-            let bucket = bucket_of(&self.state, at, open);
-            let (wallet, network) = (open.request.wallet, open.request.destination.network());
-            let vault = vaults.get_mut(usize::from(open.request.asset.0));
-            if vault.is_some_and(|vault| vault.take(bucket, open.request.amount)) {
-                lots.entry((wallet, network)).or_default().push(id);
+            let word = word_for(&self.state, at, open);
+            let request = &open.request;
+            let (wallet, network) = (request.wallet, request.destination.network());
+            let Some(vault) = vaults.get_mut(usize::from(request.asset.0)) else { continue };
+            let of = (request.account, request.asset, network);
+            let vouched = planned.get(&of).copied().unwrap_or(Amount::ZERO).saturating_add(request.amount);
+            let is_capped =
+                word == Word::Owner && self.wallet.caps.vouched(&of, at).saturating_add(vouched) > vault.cap;
+            let word = if is_capped { Word::Nobody } else { word };
+            let bucket = if word == Word::Nobody { UNVOUCHED } else { VOUCHED };
+            if vault.take(bucket, request.amount) {
+                if word == Word::Owner {
+                    planned.insert(of, vouched);
+                }
+                lots.entry((wallet, network)).or_default().push(Payment { id, bucket, word });
             } else {
-                self.signer_refuses(at, id);
+                self.signer_refuses(at, id, if is_capped { "credential_cap" } else { "bucket_empty" });
             }
         }
-        let split = lots.into_iter().flat_map(|((wallet, network), ids)| {
+        let split = lots.into_iter().flat_map(|((wallet, network), payments)| {
             let most = if network.family() == Family::Bitcoin { BATCH_MAX } else { 1 };
-            let chunks: Vec<_> = ids.chunks(most).map(<[_]>::to_vec).collect();
-            chunks.into_iter().map(move |withdrawals| Lot { wallet, network, withdrawals })
+            let chunks: Vec<_> = payments.chunks(most).map(<[_]>::to_vec).collect();
+            chunks.into_iter().map(move |payments| Lot { wallet, network, payments })
         });
         split.collect()
     }
 
-    fn signer_refuses(&mut self, at: Timestamp, id: WithdrawalId) {
+    fn signer_refuses(&mut self, at: Timestamp, id: WithdrawalId, code: &str) {
         let Some(open) = self.book.get_mut(id).filter(|open| !open.was_refused) else { return };
         open.was_refused = true;
         let event = open.event.clone();
-        self.line(at, What::SignerRefused { event: event.clone(), code: "bucket_empty".into() });
+        self.line(at, What::SignerRefused { event: event.clone(), code: code.into() });
         self.line(at, What::Alarm { kind: "signer_refused".into(), event });
     }
 
     /// Proposes, and leaves out what Holdfast says to leave out, until it is released or nothing is left.
     fn propose(&mut self, at: Timestamp, mut lot: Lot) {
-        while !lot.withdrawals.is_empty() {
+        while !lot.payments.is_empty() {
             let number = self.wallet.number();
             let Some(proposed) = self.proposal(at, &lot, number) else { return };
             let sent = Sent {
@@ -254,9 +326,9 @@ impl Play {
             match core::mem::take(&mut self.wallet.said) {
                 Said::Released => return self.sign(at, &lot, number, sent),
                 Said::Dropped(dropped) => {
-                    let before = lot.withdrawals.len();
-                    lot.withdrawals.retain(|id| dropped.iter().all(|dropped| dropped.withdrawal != *id));
-                    if lot.withdrawals.len() == before {
+                    let before = lot.payments.len();
+                    lot.payments.retain(|one| dropped.iter().all(|dropped| dropped.withdrawal != one.id));
+                    if lot.payments.len() == before {
                         return;
                     }
                 }
@@ -269,8 +341,8 @@ impl Play {
         let configuration = self.state.configuration();
         let wallet = configuration.wallets.get(usize::from(lot.wallet.0))?;
         let mut hasher = blake3::Hasher::new();
-        let mut outputs = Vec::with_capacity(lot.withdrawals.len());
-        for id in &lot.withdrawals {
+        let mut outputs = Vec::with_capacity(lot.payments.len());
+        for Payment { id, .. } in &lot.payments {
             let request = &self.state.withdrawal(*id)?.request;
             let asset = configuration.assets.get(usize::from(request.asset.0))?;
             let on = asset.spec.on(lot.network)?;
@@ -291,7 +363,7 @@ impl Play {
         };
         // The coin's own smallest units: as many zeros as its decimals have beyond eight.
         let decimals = u32::from(lot.network.native_decimals().unwrap_or(8)).saturating_sub(8);
-        let parts = u128::try_from(lot.withdrawals.len()).ok()?.saturating_add(1);
+        let parts = u128::try_from(lot.payments.len()).ok()?.saturating_add(1);
         let fee = FEE.saturating_mul(parts).saturating_mul(10u128.checked_pow(decimals)?);
         Some(ProposeTransaction {
             release: ReleaseId(u128::from(at.0 / 1_000) << 80 | u128::from(number)),
@@ -303,7 +375,7 @@ impl Play {
             outputs,
             outputs_digest,
             fee: Amount::from_base_units(fee),
-            withdrawals: lot.withdrawals.clone(),
+            withdrawals: lot.payments.iter().map(|one| one.id).collect(),
             transfer: None,
             reader: 1,
         })
@@ -311,20 +383,22 @@ impl Play {
 
     /// The signer spends its buckets and signs: from here on the money has left.
     fn sign(&mut self, at: Timestamp, lot: &Lot, number: u64, sent: Sent) {
-        for id in &lot.withdrawals {
-            self.wallet.not_approved(id);
-            let Some(open) = self.state.withdrawal(*id) else { continue };
-            let bucket = bucket_of(&self.state, at, open);
+        for Payment { id, bucket, word } in lot.payments.iter().copied() {
+            self.wallet.not_approved(&id);
+            let Some(open) = self.state.withdrawal(id) else { continue };
             let (asset, amount) = (open.request.asset, open.request.amount);
             let (class, account) = (open.decision.class, open.request.account);
             let vault = self.wallet.vaults.get_mut(usize::from(asset.0));
             // It was held against the same buckets when the lot was made.
             if !vault.is_some_and(|vault| vault.take(bucket, amount)) {
-                self.signer_refuses(at, *id);
+                self.signer_refuses(at, id, "bucket_empty");
                 continue;
             }
+            if word == Word::Owner {
+                self.wallet.caps.add((account, asset, lot.network), at, amount);
+            }
             let (symbol, amount, usd_cents) = self.valued(asset, amount);
-            let Some(open) = self.book.get_mut(*id) else { continue };
+            let Some(open) = self.book.get_mut(id) else { continue };
             open.has_left = true;
             let (event, is_attackers) = (open.event.clone(), open.is_attackers);
             if is_attackers {
@@ -388,16 +462,17 @@ impl Play {
     }
 }
 
-/// Which of the signer's buckets a withdrawal spends: vouched if two operators signed this very withdrawal, or a credential of
-/// its owner's that the signer has known for 72 hours. An age is otherwise Holdfast's word alone, which the signer does not
-/// take.
-fn bucket_of(state: &State, at: Timestamp, open: &Withdrawal) -> usize {
+/// Whose word the signer has for a withdrawal: two operators' who signed this very one, or that of a credential of its owner's
+/// that the signer has known for 72 hours. An age is otherwise Holdfast's word alone, which the signer does not take.
+fn word_for(state: &State, at: Timestamp, open: &Withdrawal) -> Word {
     let needed = state.configuration().parameters.loosening_signatures.max(2);
-    let by_operators = u32::from(open.operators) >= needed;
+    if u32::from(open.operators) >= needed {
+        return Word::Operators;
+    }
     let credential = open.bound.as_deref().map(|approval| approval.credential);
     let account = state.account_at(open.request.account);
     let known = account.zip(credential).and_then(|(account, id)| account.credential(&id));
-    let by_owner =
+    let counts =
         known.is_some_and(|known| !known.is_removed && at.since(known.enrolled_at) >= CREDENTIAL_AGEING);
-    if by_operators || by_owner { VOUCHED } else { UNVOUCHED }
+    if counts { Word::Owner } else { Word::Nobody }
 }

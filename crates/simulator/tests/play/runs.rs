@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failure is a failed test")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use holdfast_decision::{Command, Event, State, decide, fold};
@@ -178,12 +178,15 @@ proptest! {
         seed in any::<u64>(),
         unvouched in 0u32..3,
         vouched in 0u32..3,
+        credential in 0u32..3,
         baseline in any::<bool>(),
     ) {
-        let exchange = Exchange { signer_permille: SignerBuckets { unvouched, vouched }, ..exchange() };
+        let signer_permille = SignerBuckets { unvouched, vouched, credential };
+        let exchange = Exchange { signer_permille, ..exchange() };
         let policy = if baseline { pack("baseline") } else { permit_all() };
         let mut play = Play::new(&exchange, policy, seed).unwrap();
-        finish(&mut play, &entries(seed, 250));
+        let entries = entries(seed, 250);
+        finish(&mut play, &entries);
         for (bucket, permille) in [("unvouched", unvouched), ("vouched", vouched)] {
             let left: Vec<(Timestamp, u128)> = play.log().iter().filter_map(|line| match &line.what {
                 What::Left { bucket: from, amount, .. } if **from == *bucket => {
@@ -201,5 +204,25 @@ proptest! {
                 }
             }
         }
+        // The run is shorter than 30 days. Operators' words cost a credential nothing.
+        let by_operators: BTreeSet<&str> = play.log().iter().filter_map(|line| match &line.what {
+            What::Staff { did, to } if &**did == "approve" => Some(&**to),
+            _ => None,
+        }).collect();
+        let accounts: BTreeMap<&str, &str> = entries.iter().filter_map(|entry| match &entry.body {
+            Body::RequestWithdrawal { account, .. } => Some((&*entry.id, &**account)),
+            _ => None,
+        }).collect();
+        let mut sums: BTreeMap<&str, u128> = BTreeMap::new();
+        for line in play.log() {
+            if let What::Left { event, bucket, amount, .. } = &line.what
+                && **bucket == *"vouched"
+                && !by_operators.contains(&**event)
+            {
+                *sums.entry(accounts[&**event]).or_default() += Amount::parse(amount, 8).unwrap().base_units();
+            }
+        }
+        let cap = 707_400_000_000 * u128::from(credential) / 1_000;
+        prop_assert!(sums.values().all(|sum| *sum <= cap), "{sums:?} of {cap}");
     }
 }

@@ -206,7 +206,7 @@ fn nobody_notices_at_a_mules_account() {
 fn a_spent_bucket_queues_and_time_refills_it() {
     let small = Exchange {
         bucket_permille: Buckets { unvouched: 1, aged: 30, bound: 200 },
-        signer_permille: SignerBuckets { unvouched: 40, vouched: 200 },
+        signer_permille: SignerBuckets { unvouched: 40, vouched: 200, credential: 4 },
         ..exchange()
     };
     // 7.074 BTC, of which 0.3537 are the most for one account and 30 % are kept for small ones.
@@ -233,7 +233,8 @@ fn a_spent_bucket_queues_and_time_refills_it() {
 
 #[test]
 fn the_signers_bucket_refuses_what_holdfast_lets_through_and_pays_it_later() {
-    let tight = Exchange { signer_permille: SignerBuckets { unvouched: 1, vouched: 200 }, ..exchange() };
+    let signer_permille = SignerBuckets { unvouched: 1, vouched: 200, credential: 4 };
+    let tight = Exchange { signer_permille, ..exchange() };
     let mut town = Town::new(&tight, permit_all());
     for nth in 0..4 {
         town.customer(&format!("ac_{nth}"), false);
@@ -250,6 +251,35 @@ fn the_signers_bucket_refuses_what_holdfast_lets_through_and_pays_it_later() {
     assert_eq!(refused.count(), 2);
     town.wait(time::HOUR);
     assert_eq!(left(&town), 4, "an hour refills 7.074 BTC");
+}
+
+#[test]
+fn beyond_its_cap_a_credential_vouches_no_more_and_the_unvouched_bucket_pays_until_30_days_have_passed() {
+    // 14.148 BTC for each credential in 30 days, and as much an hour for what nobody vouches for.
+    let signer_permille = SignerBuckets { unvouched: 2, vouched: 200, credential: 2 };
+    let mut town = Town::new(&Exchange { signer_permille, ..exchange() }, pack("baseline"));
+    for account in ["ac_1", "ac_2"] {
+        town.customer(account, true);
+    }
+    town.wait(4 * time::DAY);
+    for (id, account, btc) in [("a", "ac_1", "7"), ("b", "ac_1", "7"), ("c", "ac_1", "7"), ("d", "ac_2", "7")]
+    {
+        town.withdraw(id, account, btc, &format!("to {id}"));
+        town.wait(2 * time::DAY);
+    }
+    let last = |town: &Town, id: &str| town.story(id).last().cloned().unwrap();
+    assert_eq!(
+        ["a", "b", "c", "d"].map(|id| last(&town, id)),
+        ["left vouched", "left vouched", "left unvouched", "left vouched"]
+    );
+    town.withdraw("e", "ac_1", "14.2", "to e");
+    town.wait(time::DAY);
+    assert_eq!(town.story("e").last().unwrap(), "alarm signer_refused", "more than either holds");
+    assert!(town.story("e").contains(&"signer credential_cap".to_owned()));
+    town.wait(30 * time::DAY);
+    town.withdraw("f", "ac_1", "7", "to f");
+    town.wait(time::DAY);
+    assert_eq!(last(&town, "f"), "left vouched");
 }
 
 #[test]

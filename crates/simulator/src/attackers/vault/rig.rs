@@ -161,8 +161,9 @@ impl Rig {
                 format!("{{ size = \"{share}\", refill_per_hour = \"{share}\" }}")
             };
             format!(
-                "[[assets]]\nsymbol = \"{symbol}\"\nnetwork = \"{network}\"\ndecimals = {decimals}\ncredential_cap = \"4\"\n\
-                 buckets = {{ vouched = {}, unvouched = {} }}\n",
+                "[[assets]]\nsymbol = \"{symbol}\"\nnetwork = \"{network}\"\ndecimals = {decimals}\n\
+                 credential_cap = \"{}\"\nbuckets = {{ vouched = {}, unvouched = {} }}\n",
+                wallet.permille(exchange.signer_permille.credential).text(),
                 bucket(exchange.signer_permille.vouched),
                 bucket(exchange.signer_permille.unvouched),
             )
