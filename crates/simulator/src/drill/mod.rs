@@ -283,6 +283,7 @@ impl Plan {
                 let day = extreme.day(&settings);
                 let (from, until) = (settings.begins(day), settings.begins(day.saturating_add(1)));
                 Scorer::new(Window::new(&arm.exchange, from, until, Some(settings.accounts)))
+                    .of_its_window_alone()
             }));
         }
         for day in 0..settings.days_total() {

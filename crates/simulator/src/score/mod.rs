@@ -183,6 +183,7 @@ pub struct Scores {
 #[derive(Clone, Debug)]
 pub struct Scorer {
     window: Window,
+    keeps_earlier: bool,
     events: BTreeMap<Box<str>, Role>,
     accounts: BTreeSet<Box<str>>,
     cases: BTreeMap<Box<str>, Case>,
@@ -206,6 +207,7 @@ impl Scorer {
         let last = window.from;
         Self {
             window,
+            keeps_earlier: true,
             events: BTreeMap::new(),
             accounts: BTreeSet::new(),
             cases: BTreeMap::new(),
@@ -222,6 +224,13 @@ impl Scorer {
             order: Vec::new(),
             last,
         }
+    }
+
+    /// Keeps nothing of ordinary withdrawals from before the window, which otherwise are still ranked among the others: of a
+    /// day of a long run it holds that day alone.
+    #[must_use]
+    pub fn of_its_window_alone(self) -> Self {
+        Self { keeps_earlier: false, ..self }
     }
 
     /// Takes a mark of the truth.
@@ -297,7 +306,8 @@ impl Scorer {
         };
         let is_attacker = self.is_attacker(event);
         if !self.cases.contains_key(event) {
-            if *upon != Upon::Request || !(is_attacker || at < self.window.until) {
+            let is_early = at < self.window.from && !self.keeps_earlier;
+            if *upon != Upon::Request || !(is_attacker || at < self.window.until && !is_early) {
                 return;
             }
             if self.events.get(event) == Some(&Role::Drain) {
