@@ -222,3 +222,35 @@ fn the_configuration_to_drive_a_server_with_is_that_of_the_exchange_which_is_pla
     played.wallets.iter_mut().for_each(|wallet| wallet.chains = None);
     assert_eq!(written, played);
 }
+
+/// The page at the widths of a desk, a tablet and a telephone: nothing reaches past it, and at a desk nothing has to be scrolled.
+#[test]
+fn the_page_fits_its_width_at_a_desk_and_on_a_telephone() {
+    const CHROMIUM: &str = "/usr/bin/chromium";
+    let client = repository("tests/client/node_modules");
+    if !Path::new(CHROMIUM).exists() || !Path::new(&client).join("playwright-core").exists() {
+        println!("skipped: {CHROMIUM} or {client}/playwright-core is missing: npm ci --prefix tests/client");
+        return;
+    }
+    let dir = Temporary::new();
+    let mut args =
+        vec!["drill", "cryptocom-2022", "--accounts", "150", "--thinned-days", "20", "--days", "2"];
+    let out = dir.path("drill");
+    args.extend(["--seeds", "2", "--out", &out]);
+    let output = holdfast(&args);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let script = repository("crates/server/tests/drill/look.mjs");
+    let page = dir.path("drill/report.html");
+    let looked = Command::new("node").args([&script, &client, CHROMIUM, &page]).output().unwrap();
+    assert!(looked.status.success(), "{}", errors(&looked));
+    let looked = String::from_utf8(looked.stdout).unwrap();
+    let widths: Vec<Value> = looked.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(widths.len(), 4, "{looked}");
+    for width in widths {
+        assert_eq!(width["out"], serde_json::json!([]), "{width}");
+        assert_eq!(width["page"], width["wide"], "the page itself scrolls sideways: {width}");
+        if width["wide"].as_u64().unwrap() >= 1_200 {
+            assert_eq!(width["scrolling"], serde_json::json!([]), "cut off at a desk: {width}");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! The pictures of a report: SVG text, made with integers alone so that the same drill draws the same bytes. Colours come
-//! from the page's classes, so that they follow light and dark.
+//! from the page's classes, so that they follow light and dark. No colour means anything by itself: shape, place or a word
+//! says the same.
 
 use std::fmt::Write as _;
 
@@ -35,7 +36,7 @@ impl Svg {
     fn new(height: i64, title: &str) -> Self {
         let title = escape(title);
         Self(format!(
-            "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{title}\"><title>{title}</title>\n"
+            "<div class=\"wide\"><svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{title}\"><title>{title}</title>\n"
         ))
     }
 
@@ -68,6 +69,15 @@ impl Svg {
         );
     }
 
+    /// A seed's mark: whose it is, its shape says as well.
+    fn seed(&mut self, (x, y): (i64, i64), arm: usize, title: &str) {
+        match arm {
+            0 => self.dot((x, y), "dot tested", title),
+            1 => self.dot((x, y), "dot other", title),
+            _ => self.rect((x - 4, y - 4), (8, 8), "dot third", title),
+        }
+    }
+
     fn path(&mut self, points: &[(i64, i64)], class: &str) {
         let mut d = String::new();
         for (nth, (x, y)) in points.iter().enumerate() {
@@ -77,7 +87,7 @@ impl Svg {
     }
 
     fn end(mut self) -> String {
-        self.0.push_str("</svg>\n");
+        self.0.push_str("</svg></div>\n");
         self.0
     }
 }
@@ -117,13 +127,12 @@ pub(super) fn left(report: &Report) -> String {
     let rows = i64::try_from(report.attacks.len()).unwrap_or(0);
     let bottom = 34 + rows * row;
     let mut svg = Svg::new(bottom + 44, "Bitcoins that left, by attack and seed");
-    svg.dot((LEFT, 12), "dot tested", "");
+    svg.seed((LEFT, 12), 0, "");
     let tested = format!("{}: a dot a seed", report.tested());
     svg.text((LEFT + 10, 16), "label", "start", &tested);
     let mut x = LEFT + 30 + width(&tested);
     for (arm, facts) in report.arms.iter().enumerate().skip(1).filter(|(arm, _)| *arm <= 2) {
-        let _ = arm;
-        svg.dot((x, 12), if arm == 1 { "dot other" } else { "dot third" }, "");
+        svg.seed((x, 12), arm, "");
         svg.text((x + 10, 16), "label", "start", &facts.name);
         x += 30 + width(&facts.name);
     }
@@ -143,10 +152,10 @@ pub(super) fn left(report: &Report) -> String {
         svg.line((LEFT, y), (RIGHT, y), "rule");
         for by in attack.against.iter().filter(|by| by.arm <= 2).rev() {
             // Side by side, since they often lie at the same place.
-            let (class, y) = match by.arm {
-                0 => ("dot tested", y),
-                1 => ("dot other", y - 6),
-                _ => ("dot third", y + 6),
+            let y = match by.arm {
+                0 => y,
+                1 => y - 6,
+                _ => y + 6,
             };
             if by.arm == 0
                 && let Some(bound) =
@@ -160,7 +169,7 @@ pub(super) fn left(report: &Report) -> String {
             for (value, seed) in stat.seeds.iter().zip(&report.seeds.used) {
                 let value = value.unwrap_or(0);
                 let name = report.arms.get(by.arm).map_or("", |arm| &arm.name);
-                svg.dot((place(value), y), class, &format!("{name}, seed {seed}: {} BTC", btc(value)));
+                svg.seed((place(value), y), by.arm, &format!("{name}, seed {seed}: {} BTC", btc(value)));
             }
         }
     }
@@ -231,7 +240,19 @@ pub(super) fn stopped(report: &Report, arm: usize) -> String {
                     &format!("l-{class}"),
                     &format!("{name}: {} BTC {title}", btc(satoshi)),
                 );
+                // Where there is room, the part says by itself what it is.
+                if to - from > width(title) {
+                    svg.text(((from + to) / 2, y + 13), "part", "middle", title);
+                }
             }
+        }
+        if all == 0 {
+            svg.text(
+                (LEFT + 6, y + 14),
+                "label",
+                "start",
+                "nothing left; what was refused has no stated value",
+            );
         }
         svg.text((RIGHT, y + 14), "tick", "end", &btc(all));
     }
@@ -291,7 +312,7 @@ pub(super) fn course(tested: (&str, &Against), other: Option<(&str, &Against)>) 
         let class = if one.what == "halt" { "mark halt" } else { "mark alarm" };
         svg.line((x(one.seconds), top), (x(one.seconds), bottom), class);
     }
-    for (class, name) in [("mark alarm", "first alarm"), ("mark halt", "halt")] {
+    for (class, name) in [("mark alarm", "first alarm (dotted)"), ("mark halt", "halt (solid)")] {
         svg.line((legend, 5), (legend, 19), class);
         svg.text((legend + 8, 16), "label", "start", name);
         legend += 30 + width(name);
@@ -320,60 +341,57 @@ fn steps(
     points
 }
 
-/// The evaluated days by hour: what left, what was held, what alarmed.
+/// The evaluated days by hour: what left, what was held, what alarmed. The attacker's money has a panel of its own, if he took
+/// any.
 pub(super) fn days(hours: &[Hour], title: &str) -> String {
-    let mut svg = Svg::new(330, title);
+    type Read = fn(&Hour) -> i128;
+    let ordinary: Read = |hour| i128::from(hour.ordinary_cents / 100);
+    let attacker: Read = |hour| i128::from(hour.attacker_cents / 100);
+    let panels: [(&[&str], &str, i64, Read); 4] = [
+        (&["customers took,", "USD an hour"], "outflow", 90, ordinary),
+        (&["the attacker took,", "USD an hour"], "l-left", 90, attacker),
+        (&["held for a person,", "an hour"], "holds", 50, |hour| i128::from(hour.holds)),
+        (&["alarms, an hour"], "alarms", 50, |hour| i128::from(hour.alarms)),
+    ];
+    let robbed = hours.iter().any(|hour| attacker(hour) > 0);
+    let shown = || panels.iter().filter(|(_, class, ..)| robbed || *class != "l-left");
+    let gap = 26;
+    let bottom: i64 = shown().map(|(_, _, high, _)| gap + high).sum();
+    let mut svg = Svg::new(bottom + 44, title);
     let count = i64::try_from(hours.len()).unwrap_or(1).max(1);
     let x = |hour: i64| LEFT + (RIGHT - LEFT) * hour / count;
-    let panels: [(&str, &str, i64, i64); 3] = [
-        ("outflow an hour, USD", "outflow", 30, 130),
-        ("held an hour", "holds", 160, 210),
-        ("alarms an hour", "alarms", 240, 290),
-    ];
-    svg.rect((LEFT, 4), (12, 12), "outflow", "");
-    svg.text((LEFT + 18, 14), "label", "start", "ordinary customers");
-    svg.rect((LEFT + 160, 4), (12, 12), "l-left", "");
-    svg.text((LEFT + 178, 14), "label", "start", "attacker");
-    for (name, class, top, bottom) in panels {
-        let of = |hour: &Hour| -> (i128, i128) {
-            match class {
-                "outflow" => (i128::from(hour.ordinary_cents / 100), i128::from(hour.attacker_cents / 100)),
-                "holds" => (i128::from(hour.holds), 0),
-                _ => (i128::from(hour.alarms), 0),
-            }
-        };
-        let most = hours.iter().map(|hour| of(hour).0 + of(hour).1).max().unwrap_or(0);
-        let most = round_up(most.max(1));
-        let height = |value: i128| i64::try_from(value * i128::from(bottom - top) / most).unwrap_or(0);
-        svg.text((LEFT - 10, (top + bottom) / 2 + 4), "label", "end", name);
-        svg.line((LEFT, bottom), (RIGHT, bottom), "rule");
+    let mut top = gap;
+    for (names, class, high, of) in shown() {
+        let low = top + high;
+        let most = round_up(hours.iter().map(of).max().unwrap_or(0).max(1));
+        for (nth, name) in names.iter().enumerate() {
+            let down = i64::try_from(nth).unwrap_or(0) * 15;
+            svg.text((LEFT - 14, (top + low) / 2 + down), "label", "end", name);
+        }
+        svg.line((LEFT, low), (RIGHT, low), "rule");
         svg.line((LEFT, top), (RIGHT, top), "grid");
-        svg.text((RIGHT + 4, top + 4), "tick", "start", &short(most));
+        svg.text((RIGHT, top - 4), "tick", "end", &short(most));
+        svg.text((RIGHT + 4, low + 4), "tick", "start", "0");
         for (nth, hour) in hours.iter().enumerate() {
-            let nth = i64::try_from(nth).unwrap_or(0);
-            let (ordinary, attacker) = of(hour);
-            let (low, high) = (height(ordinary), height(ordinary + attacker));
-            let wide = (x(nth + 1) - x(nth)).max(1);
-            if low > 0 {
-                svg.rect((x(nth), bottom - low), (wide, low), class, &format!("hour {nth}: {ordinary}"));
-            }
-            if high > low {
-                svg.rect(
-                    (x(nth), bottom - high),
-                    (wide, high - low),
-                    "l-left",
-                    &format!("hour {nth}: {attacker}"),
-                );
+            let (nth, value) = (i64::try_from(nth).unwrap_or(0), of(hour));
+            let tall = i64::try_from(value * i128::from(*high) / most).unwrap_or(0);
+            // What is there is seen, however little it is.
+            let tall = if value > 0 { tall.max(1) } else { 0 };
+            if tall > 0 {
+                let wide = (x(nth + 1) - x(nth)).max(1);
+                let number = super::thousands(&value.to_string());
+                svg.rect((x(nth), low - tall), (wide, tall), class, &format!("hour {nth}: {number}"));
             }
         }
+        top = low + gap;
     }
     for day in 0..=count / 24 {
-        svg.line((x(day * 24), 30), (x(day * 24), 290), "grid");
+        svg.line((x(day * 24), gap), (x(day * 24), bottom), "grid");
         if day * 24 < count {
-            svg.text((x(day * 24) + 3, 306), "tick", "start", &format!("day {}", day + 1));
+            svg.text((x(day * 24) + 3, bottom + 16), "tick", "start", &format!("day {}", day + 1));
         }
     }
-    svg.text((RIGHT, 324), "label", "end", "evaluated days, and what was paid after them");
+    svg.text((RIGHT, bottom + 36), "label", "end", "evaluated days, and what was paid after them");
     svg.end()
 }
 

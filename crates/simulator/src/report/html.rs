@@ -35,7 +35,38 @@ pub fn html(report: &Report) -> String {
 }
 
 fn p(page: &mut String, class: &str, text: &str) {
-    let _infallible = writeln!(page, "<p class=\"{class}\">{}</p>", escape(text));
+    let _infallible = writeln!(page, "<p class=\"{class}\">{}</p>", unbroken(text));
+}
+
+/// Escaped, with no line's end between a number and its unit.
+fn unbroken(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for word in escape(text).split(' ') {
+        let is_unit =
+            ["s", "min", "h", "d", "%", "BTC", "USD"].contains(&word.trim_end_matches([',', '.', ';', ':']));
+        if !line.is_empty() {
+            line.push(if is_unit && line.ends_with(|last: char| last.is_ascii_digit()) {
+                '\u{a0}'
+            } else {
+                ' '
+            });
+        }
+        line.push_str(word);
+    }
+    line
+}
+
+/// A decimal number of the report as people read it: a whole one without its zeros, thousands set apart.
+fn plain(text: &str) -> String {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let part = part.trim_end_matches('0');
+    let whole = thousands(whole);
+    if part.is_empty() { whole } else { format!("{whole}.{:0<2}", part) }
+}
+
+/// A share of the report, as a decimal text, in per cent.
+fn share(text: &str) -> String {
+    percent(Unit::Share.parse(text).unwrap_or(0))
 }
 
 fn h2(page: &mut String, text: &str) {
@@ -45,10 +76,29 @@ fn h2(page: &mut String, text: &str) {
 /// A table: heads, then rows; a cell that begins with `!` is hot, a row whose first cell begins with `~` belongs to the one
 /// above. Those columns named in `texts` stand to the left.
 fn table(page: &mut String, heads: &[&str], rows: &[Vec<String>], texts: &[usize]) {
-    page.push_str("<div class=\"wide\"><table>\n<thead><tr>");
+    grouped(page, &[], heads, rows, texts);
+}
+
+/// The same, with heads over so many columns each above the heads.
+fn grouped(
+    page: &mut String,
+    groups: &[(&str, usize)],
+    heads: &[&str],
+    rows: &[Vec<String>],
+    texts: &[usize],
+) {
+    page.push_str("<div class=\"wide\"><table>\n<thead>");
+    if !groups.is_empty() {
+        page.push_str("<tr class=\"group\">");
+        for (name, columns) in groups {
+            let _infallible = write!(page, "<th colspan=\"{columns}\">{}</th>", escape(name));
+        }
+        page.push_str("</tr>\n");
+    }
+    page.push_str("<tr>");
     let class = |column: usize| if texts.contains(&column) { " class=\"text wrap\"" } else { "" };
     for (column, head) in heads.iter().enumerate() {
-        let _infallible = write!(page, "<th{}>{}</th>", class(column), escape(head));
+        let _infallible = write!(page, "<th scope=\"col\"{}>{}</th>", class(column), escape(head));
     }
     page.push_str("</tr></thead>\n<tbody>\n");
     for row in rows {
@@ -92,22 +142,29 @@ fn head(page: &mut String, report: &Report) {
         tiles.push(("", format!("{} BTC", btc(most(1))), format!("the same under {}", other.name)));
     }
     if let Some(free) = report.free_of(0) {
+        // The edge's colour says no more than the words do.
+        let met = |is_met: bool| if is_met { ("good", "met") } else { ("bad", "missed") };
         let share = value(&free.ordinary, "without_person_share", Of::Min).unwrap_or(0);
-        let class = if share < super::ALONE_MIN { "bad" } else { "good" };
-        let text = "of ordinary withdrawals within limits left without a person, worst seed".to_owned();
+        let (class, is) = met(share >= super::ALONE_MIN);
+        let aim = percent(super::ALONE_MIN);
+        let text = format!(
+            "of ordinary withdrawals within limits left without a person, worst seed; aim {aim}: {is}"
+        );
         tiles.push((class, percent(share), text));
         let delay = value(&free.ordinary, "delay_median_seconds", Of::Max).unwrap_or(0);
-        let class = if delay > super::DELAY_MAX { "bad" } else { "good" };
-        let denied = cell(&free.ordinary, "denied_fitting", Of::Max);
-        tiles.push((class, span(delay), format!("median delay, worst seed; {denied} denied by a rule")));
+        let (class, is) = met(delay <= super::DELAY_MAX);
+        let denied = plain(&cell(&free.ordinary, "denied_fitting", Of::Max));
+        let aim = span(super::DELAY_MAX);
+        let text = format!("median delay, worst seed; aim {aim}: {is}. {denied} denied by a rule");
+        tiles.push((class, span(delay), text));
     }
     page.push_str("<div class=\"tiles\">\n");
     for (class, number, text) in tiles {
         let _infallible = writeln!(
             page,
             "<div class=\"tile {class}\"><b>{}</b><span>{}</span></div>",
-            escape(&number),
-            escape(&text)
+            unbroken(&number),
+            unbroken(&text)
         );
     }
     page.push_str("</div>\n");
@@ -142,7 +199,7 @@ fn misses(page: &mut String, report: &Report) {
         let _infallible = writeln!(page, "<ul class=\"misses {class}\">");
         for miss in misses {
             let (head, text) = miss.split_once(": ").unwrap_or(("", miss));
-            let _infallible = writeln!(page, "<li><b>{}</b> {}</li>", escape(head), escape(text));
+            let _infallible = writeln!(page, "<li><b>{}</b> {}</li>", escape(head), unbroken(text));
         }
         page.push_str("</ul>\n");
     };
@@ -168,6 +225,7 @@ fn money(page: &mut String, report: &Report) {
          vouches for (unvouched and aged) let out at most, from the attack's first request to its last payment.",
     );
     page.push_str(&chart::left(report));
+    compared(page, report);
     let heads = [
         "attack",
         "against",
@@ -199,8 +257,9 @@ fn money(page: &mut String, report: &Report) {
                 when(&by.attack, "first_alarm_seconds", Of::Max),
                 stat(&by.attack, "first_alarm_events").map_or_else(String::new, |stat| whole(stat, Of::Max)),
                 when(&by.attack, "containment_seconds", Of::Max),
-                stat(&by.attack, "requests").map_or_else(String::new, |stat| whole(stat, Of::Mean)),
-                stat(&by.attack, "paid").map_or_else(String::new, |stat| whole(stat, Of::Mean)),
+                stat(&by.attack, "requests")
+                    .map_or_else(String::new, |stat| thousands(&whole(stat, Of::Mean))),
+                stat(&by.attack, "paid").map_or_else(String::new, |stat| thousands(&whole(stat, Of::Mean))),
             ]);
         }
         let recall = |arm: usize, name: &str| {
@@ -221,18 +280,28 @@ fn money(page: &mut String, report: &Report) {
         "All withdrawals ranked by severity, number of reasons and value: how much of the attacker's money is above the line, \
          if 0.1, 0.5 or 1 % of the ordinary ones may be.",
     );
-    let names = report
-        .arms
-        .iter()
-        .take(3)
-        .flat_map(|arm| [format!("{} 0.1 %", arm.name), "0.5 %".to_owned(), "1 %".to_owned()]);
-    let heads: Vec<String> = std::iter::once("attack".to_owned()).chain(names).collect();
-    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
-    table(page, &heads, &recalls, &[]);
+    let arms = || report.arms.iter().take(3);
+    let groups: Vec<(&str, usize)> =
+        std::iter::once(("", 1)).chain(arms().map(|arm| (&*arm.name, 3))).collect();
+    let heads: Vec<&str> =
+        std::iter::once("attack").chain(arms().flat_map(|_| ["0.1 %", "0.5 %", "1 %"])).collect();
+    grouped(page, &groups, &heads, &recalls, &[]);
 }
 
 fn whole(stat: &Stat, of: Of) -> String {
     stat.get(of).map_or_else(|| "-".to_owned(), |value| ((value + 50) / 100).to_string())
+}
+
+/// What it is compared with, and what it should be and is not.
+fn compared(page: &mut String, report: &Report) {
+    page.push_str("<h3>Compared with</h3>\n<ul>\n");
+    for arm in report.arms.iter().filter(|arm| arm.role == crate::drill::arm::Role::Baseline) {
+        let _infallible = writeln!(page, "<li><b>{}</b>: {}</li>", escape(&arm.name), escape(&arm.title));
+    }
+    for one in &report.not_built {
+        let _infallible = writeln!(page, "<li><b>Not built, so not compared with</b>: {}</li>", escape(one));
+    }
+    page.push_str("</ul>\n");
 }
 
 /// So many of the worst attacks have their course drawn.
@@ -291,10 +360,10 @@ fn layers(page: &mut String, report: &Report) {
                 vec![
                     layer.title.to_owned(),
                     Unit::Btc.parse(&layer.stopped_btc).map_or_else(String::new, btc),
-                    layer.stopped.clone(),
-                    layer.ordinary_touched.clone(),
-                    layer.ordinary_stopped.clone(),
-                    layer.ordinary_minutes.clone(),
+                    plain(&layer.stopped),
+                    plain(&layer.ordinary_touched),
+                    plain(&layer.ordinary_stopped),
+                    plain(&layer.ordinary_minutes),
                     layer.ordinary_minutes_per_withdrawal.clone(),
                 ]
             })
@@ -315,7 +384,12 @@ fn layers(page: &mut String, report: &Report) {
     let rows: Vec<Vec<String>> = rows
         .into_iter()
         .map(|(code, (ordinary, attacker, satoshi))| {
-            vec![code.to_owned(), btc(satoshi), Unit::Count.text(attacker), Unit::Count.text(ordinary)]
+            vec![
+                code.to_owned(),
+                btc(satoshi),
+                plain(&Unit::Count.text(attacker)),
+                plain(&Unit::Count.text(ordinary)),
+            ]
         })
         .collect();
     table(
@@ -329,6 +403,9 @@ fn layers(page: &mut String, report: &Report) {
 fn ordinary_cells(stats: &[Stat]) -> impl Iterator<Item = String> {
     ORDINARY.iter().map(|(score, _, of)| {
         let text = cell(stats, score, *of);
+        // What has no unit of its own is a number.
+        let text =
+            if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') { plain(&text) } else { text };
         let found = value(stats, score, *of);
         let is_bad = match *score {
             "without_person_share" => found.is_some_and(|value| value < super::ALONE_MIN),
@@ -373,13 +450,15 @@ fn customers(page: &mut String, report: &Report) {
         "false_alerts_per_day",
         "halts",
     ];
-    let plain = |stats: &[Stat], name: &str| {
-        stat(stats, name).map_or_else(|| "-".to_owned(), |stat| stat.text(Of::Mean))
+    let mean = |stats: &[Stat], name: &str| {
+        let Some(text) = stat(stats, name).map(|stat| stat.text(Of::Mean)) else { return "-".to_owned() };
+        // Six decimals are for programs.
+        text.split_once('.').map_or_else(|| text.clone(), |(whole, part)| format!("{whole}.{:.4}", part))
     };
     let per: Vec<Vec<String>> = rows
         .iter()
         .map(|(name, stats)| {
-            std::iter::once((*name).to_owned()).chain(names.map(|one| plain(stats, one))).collect()
+            std::iter::once((*name).to_owned()).chain(names.map(|one| mean(stats, one))).collect()
         })
         .collect();
     page.push_str("<h3>For each customer and month, and for the staff each day</h3>\n");
@@ -464,7 +543,9 @@ fn controls(page: &mut String, report: &Report) {
             .shuffled_labels
             .iter()
             .map(|one| {
-                [&one.friction, &one.true_by_money, &one.by_number, &one.by_money].map(Clone::clone).into()
+                [&one.friction, &one.true_by_money, &one.by_number, &one.by_money]
+                    .map(|text| share(text))
+                    .into()
             })
             .collect();
         table(
@@ -483,8 +564,8 @@ fn controls(page: &mut String, report: &Report) {
                 "{} holds or denies {} of the ordinary withdrawals. A limit on amounts that troubles as many lies at {} USD and \
                  would have let {} BTC go in the worst attack, had the attacker not adapted to it; {} let {} BTC go.",
                 report.tested(),
-                percent(Unit::Share.parse(&one.friction).unwrap_or(0)),
-                one.limit_usd,
+                share(&one.friction),
+                plain(&one.limit_usd),
                 Unit::Btc.parse(&one.left_btc).map_or_else(String::new, btc),
                 report.tested(),
                 Unit::Btc.parse(&one.tested_left_btc).map_or_else(String::new, btc),
@@ -506,10 +587,10 @@ fn controls(page: &mut String, report: &Report) {
                 vec![
                     model(one.chosen_on),
                     model(one.tried_on),
-                    one.friction.clone(),
-                    one.limit_usd.clone(),
-                    one.troubled.clone(),
-                    one.stopped.clone(),
+                    share(&one.friction),
+                    plain(&one.limit_usd),
+                    share(&one.troubled),
+                    share(&one.stopped),
                 ]
             })
             .collect();
@@ -567,7 +648,14 @@ fn stated(page: &mut String, report: &Report) {
                 thousands(&exchange.hot_wallet_eth.to_string())
             ),
         ),
-        ("prices", format!("{} USD a bitcoin, {} USD an ether", exchange.usd_per_btc, exchange.usd_per_eth)),
+        (
+            "prices",
+            format!(
+                "{} USD a bitcoin, {} USD an ether",
+                thousands(&exchange.usd_per_btc.to_string()),
+                thousands(&exchange.usd_per_eth.to_string())
+            ),
+        ),
         ("ordinary withdrawals to new addresses", permille(exchange.new_address_permille)),
         ("customers with a key that approves", permille(exchange.customers_with_key_permille)),
         (
@@ -602,7 +690,12 @@ fn stated(page: &mut String, report: &Report) {
                 arm.name.to_string(),
                 format!("{:?}", arm.role).to_lowercase(),
                 format!("{} / {} / {}", none(buckets.unvouched), none(buckets.aged), none(buckets.bound)),
-                format!("{} / {}", none(arm.signer_permille.unvouched), none(arm.signer_permille.vouched)),
+                format!(
+                    "{} / {} / {}",
+                    none(arm.signer_permille.unvouched),
+                    none(arm.signer_permille.vouched),
+                    none(arm.signer_permille.credential)
+                ),
                 permille(arm.customers_with_key_permille),
             ]
         })
@@ -611,7 +704,7 @@ fn stated(page: &mut String, report: &Report) {
         "defence",
         "role",
         "buckets: unvouched / aged / bound, of the hot wallet, and each hour again",
-        "signer: unvouched / vouched",
+        "signer: unvouched / vouched / a credential in 30 days",
         "with a key",
     ];
     table(page, &heads, &rows, &[1, 2]);

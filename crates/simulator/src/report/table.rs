@@ -80,6 +80,9 @@ pub fn table(report: &Report) -> String {
     }
     text.push_str("\nwhat left, BTC\n");
     text.push_str(&columns(&attacks(report)));
+    for one in &report.not_built {
+        let _infallible = writeln!(text, "  not built, so not compared with: {one}");
+    }
     text.push_str("\nordinary customers, in the months without an attack\n");
     text.push_str(&columns(&ordinary(report)));
     for (arm, facts) in report.arms.iter().enumerate() {

@@ -41,7 +41,7 @@ const LIMITS_2019: BuiltIn = BuiltIn {
 
 const LIMITS_24H: BuiltIn = BuiltIn {
     name: "limits-24h",
-    title: "the same, and a day's wait for new addresses",
+    title: "limits for each account, a one-time code and a day's wait for new addresses, without buckets",
     files: &[
         ("destinations.cedar", include_str!("../../../../../policies/limits-24h/destinations.cedar")),
         ("limits.cedar", include_str!("../../../../../policies/limits-24h/limits.cedar")),
