@@ -13,6 +13,9 @@ use crate::http::SEQUENCE_HEADER;
 /// The longest answer that is read.
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
+/// How many connections wait to be used again.
+const CONNECTIONS_KEPT: usize = 256;
+
 /// Which server, and with whose word.
 #[derive(Debug, clap::Args)]
 pub(super) struct ServerArgs {
@@ -90,6 +93,8 @@ impl ServerArgs {
             |error: &dyn core::fmt::Display| Failure::new("unreachable", format!("{}: {error}", self.url));
         let mut config = ureq::Agent::config_builder()
             .http_status_as_error(false)
+            .max_idle_connections(CONNECTIONS_KEPT)
+            .max_idle_connections_per_host(CONNECTIONS_KEPT)
             .timeout_global(Some(Duration::from_secs(60)));
         if let Some(path) = &self.ca {
             let pem = data::read_limited(path, 1 << 20).map_err(|error| failed(&error))?;
