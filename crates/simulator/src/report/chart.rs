@@ -1,6 +1,6 @@
-//! The pictures of a report: SVG text, made with integers alone so that the same drill draws the same bytes. Colours come
-//! from the page's classes, so that they follow light and dark. No colour means anything by itself: shape, place or a word
-//! says the same.
+//! The pictures of a report: SVG text, in whole units and with `libm`'s logarithm alone, so that the same drill draws the
+//! same bytes everywhere. Colours come from the page's classes, so that they follow light and dark. No colour means anything
+//! by itself: shape, place or a word says the same.
 
 use std::fmt::Write as _;
 
@@ -105,7 +105,7 @@ const TICKS: [(i128, &str); 7] = [
 /// The end of the axis.
 const MOST: i128 = 1_000_000_000_000;
 
-/// Where a sum lies on the axis: linear within each step.
+/// Where a sum lies on the axis: by its logarithm from the first bound on, and evenly below it, where there is none.
 fn place(satoshi: i128) -> i64 {
     let step = (RIGHT - LEFT) / i64::try_from(TICKS.len()).unwrap_or(1);
     let mut bounds = TICKS.iter().map(|(bound, _)| *bound).chain([MOST]);
@@ -113,8 +113,11 @@ fn place(satoshi: i128) -> i64 {
     let mut x = LEFT;
     for high in bounds {
         if satoshi < high {
-            let part = (satoshi - low).max(0) * i128::from(step) / (high - low).max(1);
-            return x + i64::try_from(part).unwrap_or(0);
+            let part = match low {
+                0 => satoshi.max(0) as f64 / high as f64,
+                _ => libm::log10(satoshi as f64 / low as f64),
+            };
+            return x + libm::round(part * step as f64) as i64;
         }
         (low, x) = (high, x + step);
     }
@@ -413,6 +416,13 @@ mod tests {
         let places: Vec<i64> = sums.iter().map(|sum| place(*sum)).collect();
         assert!(places.is_sorted(), "{places:?}");
         assert_eq!(places[0], LEFT);
+        // Twice as much lies as far away wherever it is; half of a step of ten is 3.16 times as much, not 5.5.
+        let (ten, hundred) = (place(1_000_000_000), place(10_000_000_000));
+        assert!((place(3_162_277_660) - (ten + hundred) / 2).abs() <= 1);
+        assert!(
+            ((place(4_000_000_000) - place(2_000_000_000)) - (place(40_000_000) - place(20_000_000))).abs()
+                <= 1
+        );
         assert!(places.iter().all(|x| (LEFT..=RIGHT).contains(x)), "{places:?}");
         assert_eq!(round_up(132), 200);
         assert_eq!(round_up(7_074), 10_000);
