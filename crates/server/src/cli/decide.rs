@@ -84,9 +84,9 @@ pub fn run(args: &DecideArgs) -> ExitCode {
 }
 
 /// The failure, and whether the events are to blame.
-type Blame = (Failure, bool);
+pub(super) type Blame = (Failure, bool);
 
-fn blameless(code: &'static str, message: impl ToString) -> Blame {
+pub(super) fn blameless(code: &'static str, message: impl ToString) -> Blame {
     (Failure::new(code, message), false)
 }
 
@@ -140,7 +140,7 @@ fn play(args: &DecideArgs) -> Result<Play, Blame> {
 }
 
 /// Where the events come from, and how many bytes there are, if that is known.
-fn events(path: &Path) -> Result<(Box<dyn BufRead>, u64), Blame> {
+pub(super) fn events(path: &Path) -> Result<(Box<dyn BufRead>, u64), Blame> {
     if path == Path::new("-") {
         return Ok((Box::new(BufReader::with_capacity(READ_BYTES, io::stdin())), 0));
     }

@@ -8,13 +8,13 @@ mod play;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use holdfast_simulator::decide::write_line;
+use holdfast_simulator::decide::{Watch, write_line};
 use holdfast_simulator::format::BadLine;
 use holdfast_simulator::log::FORMAT;
 use holdfast_values::{Micros, time};
@@ -24,8 +24,9 @@ use serde_json::json;
 use self::clock::Clock;
 use self::found::Found;
 use self::hands::Hands;
-use self::play::{Ended, Options, Watch};
+use self::play::{Ended, Options};
 use super::client::ServerArgs;
+use super::decide::{Blame, blameless, events};
 use super::progress::{Bar, fail, finish, interrupted};
 use super::{Failure, operator};
 use crate::data;
@@ -104,13 +105,6 @@ struct Done {
     interrupted: bool,
 }
 
-/// The failure, and whether the events are to blame.
-type Blame = (Failure, bool);
-
-fn blameless(code: &'static str, message: impl ToString) -> Blame {
-    (Failure::new(code, message), false)
-}
-
 struct Watcher {
     bar: Bar,
     end: u64,
@@ -131,16 +125,6 @@ impl Watch for Watcher {
             let _unseen = writeln!(io::stderr(), "skipped: {}: {line}", line.bad.code());
         }
     }
-}
-
-fn events(path: &Path) -> Result<(Box<dyn BufRead>, u64), Blame> {
-    if path == Path::new("-") {
-        return Ok((Box::new(BufReader::with_capacity(READ_BYTES, io::stdin())), 0));
-    }
-    let unreadable = |error| blameless("events_unreadable", format!("{}: {error}", path.display()));
-    let file = File::open(path).map_err(unreadable)?;
-    let known = file.metadata().map_err(unreadable)?;
-    Ok((Box::new(BufReader::with_capacity(READ_BYTES, file)), known.len()))
 }
 
 fn operators(args: &[String]) -> Result<BTreeMap<String, Ed25519KeyPair>, Failure> {

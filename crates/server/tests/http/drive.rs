@@ -79,7 +79,7 @@ fn said(path: &Path) -> BTreeMap<String, Vec<String>> {
 #[test]
 fn a_file_is_decided_over_http_as_it_is_in_process() {
     let exchange = exchange();
-    let server = fast(&exchange, "300");
+    let server = fast(&exchange, "120");
     let (events, http, core) =
         (file(&exchange, "events.jsonl"), file(&exchange, "http.jsonl"), file(&exchange, "core.jsonl"));
     std::fs::write(&events, EVENTS).unwrap();

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use holdfast_simulator::decide::Watch;
 use holdfast_simulator::format::{Bad, BadLine, Body, Entry, ReadError, Reader, To};
 use holdfast_simulator::play::{Customers, StepUp};
 use holdfast_values::{Micros, Timestamp, time};
@@ -39,14 +40,6 @@ pub(super) struct Options {
     pub(super) seed: u64,
     /// How long it is waited after the last event, in the file's time.
     pub(super) after: Micros,
-}
-
-/// What is told while it goes on.
-pub(super) trait Watch {
-    /// So much of the file was read; whether to go on.
-    fn goes_on(&mut self, bytes: u64) -> bool;
-    /// A line was left out.
-    fn skipped(&mut self, line: &BadLine);
 }
 
 /// Why a file was not driven to its end.
