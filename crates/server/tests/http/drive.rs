@@ -218,3 +218,43 @@ fn what_cannot_be_driven_is_said_with_its_line_or_its_reason() {
     let said = String::from_utf8(gone.stderr).unwrap();
     assert!(gone.status.code() == Some(2) && said.contains("unreachable"), "{said}");
 }
+
+#[test]
+fn what_operators_sign_in_a_file_is_signed_by_the_keys_that_are_here() {
+    let exchange = exchange();
+    let server = fast(&exchange, "60");
+    for (number, name) in [(1u8, "alice"), (2, "bob")] {
+        std::fs::write(file(&exchange, name), format!("{number:02x}").repeat(32)).unwrap();
+    }
+    let keys = ["alice", "bob"].map(|name| format!("{name}={}", file(&exchange, name).display()));
+    let mut text = "{\"format\":\"holdfast-events/1\"}\n".to_owned();
+    let lines = [
+        r#""id":"p","type":"prices","prices":{"BTC":"5900","ETH":"170","USDT":"1"}"#,
+        r#""id":"o","type":"open_account","account":"ac_1","tier":"full""#,
+        r#""id":"c","type":"security_change","account":"ac_1","kind":"password""#,
+        r#""id":"w","type":"request_withdrawal","account":"ac_1","asset":"ETH","network":"ethereum","address":"0x0000000000000000000000000000000000001000","amount":"0.1","channel":{"session":{}}"#,
+        r#""id":"h","type":"approve_held","withdrawal":"w","operators":["alice","bob"]"#,
+        r#""id":"l","type":"set_limits","account":"ac_1","usd_24h":"50.00","usd_30d":"500.50","operators":["alice"]"#,
+        r#""id":"s","type":"halt","scope":"asset:BTC","by":"sam""#,
+        r#""id":"r","type":"resume","scope":"asset:BTC","operators":["alice","bob"]"#,
+        r#""id":"b","type":"raise_buckets","times":2,"operators":["alice","bob"]"#,
+        r#""id":"n","type":"resume","scope":"asset:ETH","operators":["nobody"]"#,
+    ];
+    for line in lines {
+        text.push_str(&format!("{{\"at\":\"2026-03-02T00:00:00Z\",{line}}}\n"));
+    }
+    let events = file(&exchange, "events.jsonl");
+    std::fs::write(&events, text).unwrap();
+    let output = drive(&server, &events, &["--operator", &keys[0], "--operator", &keys[1]]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let found = json(&output);
+    assert_eq!((&found["taken"], found["refused"].as_object().unwrap().len()), (&8.into(), 0), "{found}");
+    assert_eq!(
+        found["not_driven"].as_object().unwrap().len(),
+        2,
+        "one has no call, the other no key: {found}"
+    );
+    assert_eq!(found["asked"]["hold"], 1, "{found}");
+    assert_eq!(found["withdrawals"].get("held"), None, "operators let it go on: {found}");
+    assert_eq!(server.get("/v1/accounts/ac_1").body["usd_30d_max"], "500.50");
+}
