@@ -17,6 +17,7 @@ use holdfast_values::{Amount, Timestamp, WithdrawalId};
 use crate::record::{self, Decoded, RecordError, command_name};
 
 pub use compare::{Outcome, Way};
+use report::Change;
 pub use report::{Case, Customer, Money, Report, Side, WORST_MAX};
 
 /// How many records pass between two looks at whether to go on.
@@ -186,22 +187,18 @@ impl Backtest {
         };
         self.report.decisions = self.report.decisions.saturating_add(1);
         let Some(way) = compare::way(old, new) else { return };
-        let (old, new) = (Outcome::of(old), Outcome::of(new));
         let Some(subject) = self.subject(decoded, id) else { return };
-        let asset = self.state.configuration().assets.get(usize::from(subject.asset.0));
-        let account = self.state.account_id(subject.account);
-        let (asset, decimals) =
-            asset.map(|asset| (asset.spec.symbol.to_string(), asset.spec.decimals)).unwrap_or_default();
-        self.report.changed(Case {
+        let asset =
+            self.state.configuration().assets.get(usize::from(subject.asset.0)).map(|asset| &asset.spec);
+        self.report.changed(&Change {
             sequence: decoded.sequence,
             at: decoded.at,
             command: command_name(&decoded.command),
             withdrawal: id,
-            account: account.map(ToString::to_string).unwrap_or_default(),
-            asset,
+            account: self.state.account_id(subject.account).map_or("", |account| account.as_str()),
+            asset: asset.map_or("", |asset| asset.symbol.as_str()),
             amount: subject.amount,
-            decimals,
-            usd_cents: new.usd_cents,
+            decimals: asset.map_or(0, |asset| asset.decimals),
             way,
             old,
             new,

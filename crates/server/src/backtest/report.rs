@@ -4,6 +4,7 @@ use core::fmt::Write as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use holdfast_decision::event::Decision;
 use holdfast_decision::reason::Severity;
 use holdfast_values::{Amount, Timestamp, UsdCents, WithdrawalId};
 use serde_json::{Value, json};
@@ -52,6 +53,45 @@ pub struct Case {
     pub new: Outcome,
 }
 
+/// The same, borrowed: copied only if it is among the worst.
+#[derive(Clone, Copy)]
+pub(super) struct Change<'a> {
+    pub(super) sequence: u64,
+    pub(super) at: Timestamp,
+    pub(super) command: &'static str,
+    pub(super) withdrawal: WithdrawalId,
+    pub(super) account: &'a str,
+    pub(super) asset: &'a str,
+    pub(super) amount: Amount,
+    pub(super) decimals: u8,
+    pub(super) way: Way,
+    pub(super) old: &'a Decision,
+    pub(super) new: &'a Decision,
+}
+
+impl Change<'_> {
+    fn is_priced(&self) -> bool {
+        self.new.usd_cents != UsdCents::MAX
+    }
+
+    fn case(&self) -> Case {
+        Case {
+            sequence: self.sequence,
+            at: self.at,
+            command: self.command,
+            withdrawal: self.withdrawal,
+            account: self.account.to_owned(),
+            asset: self.asset.to_owned(),
+            amount: self.amount,
+            decimals: self.decimals,
+            usd_cents: self.new.usd_cents,
+            way: self.way,
+            old: Outcome::of(self.old),
+            new: Outcome::of(self.new),
+        }
+    }
+}
+
 impl Case {
     fn is_priced(&self) -> bool {
         self.usd_cents != UsdCents::MAX
@@ -88,6 +128,17 @@ impl Case {
     }
 }
 
+/// Changes the entry of this name, which is copied only the first time.
+fn update<V: Default>(map: &mut BTreeMap<String, V>, name: &str, change: impl FnOnce(&mut V)) {
+    if let Some(value) = map.get_mut(name) {
+        change(value);
+    } else {
+        let mut value = V::default();
+        change(&mut value);
+        map.insert(name.to_owned(), value);
+    }
+}
+
 /// Withdrawals and their value, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Money {
@@ -102,18 +153,18 @@ pub struct Money {
 }
 
 impl Money {
-    fn add(&mut self, case: &Case) {
+    fn add(&mut self, change: &Change<'_>) {
         self.withdrawals = self.withdrawals.saturating_add(1);
-        if case.is_priced() {
-            self.usd_cents = self.usd_cents.saturating_add(u128::from(case.usd_cents.0));
+        if change.is_priced() {
+            self.usd_cents = self.usd_cents.saturating_add(u128::from(change.new.usd_cents.0));
         } else {
             self.unpriced = self.unpriced.saturating_add(1);
         }
-        let (count, sum, decimals) =
-            self.assets.entry(case.asset.clone()).or_insert((0, Amount::default(), case.decimals));
-        *count = count.saturating_add(1);
-        *sum = sum.saturating_add(case.amount);
-        *decimals = case.decimals;
+        update(&mut self.assets, change.asset, |(count, sum, decimals): &mut (u64, Amount, u8)| {
+            *count = count.saturating_add(1);
+            *sum = sum.saturating_add(change.amount);
+            *decimals = change.decimals;
+        });
     }
 
     fn json(&self) -> Value {
@@ -154,12 +205,12 @@ pub struct Side {
 }
 
 impl Side {
-    fn take(&mut self, case: &Case) -> bool {
+    fn take(&mut self, change: &Change<'_>) -> bool {
         self.decisions = self.decisions.saturating_add(1);
         // The more severe outcome of the two: a hold more is a hold that the other side lacks.
-        let (more, less) = match case.way {
-            Way::Looser => (&case.old, &case.new),
-            _ => (&case.new, &case.old),
+        let (more, less) = match change.way {
+            Way::Looser => (change.old, change.new),
+            _ => (change.new, change.old),
         };
         let counter = match more.severity {
             _ if more.severity == less.severity => None,
@@ -171,18 +222,18 @@ impl Side {
         if let Some(counter) = counter {
             *counter = counter.saturating_add(1);
         }
-        if !self.seen.insert(case.withdrawal) {
+        if !self.seen.insert(change.withdrawal) {
             return false;
         }
-        self.money.add(case);
+        self.money.add(change);
         if more.severity != Severity::Deny && less.severity != Severity::Deny {
             let seconds = more.dwell_until.since(less.dwell_until) / holdfast_values::time::SECOND;
             self.dwell_seconds = self.dwell_seconds.saturating_add(seconds);
         }
         // Largest first; what has no price might be worth anything.
-        let place = self.worst.partition_point(|known| known.usd_cents >= case.usd_cents);
+        let place = self.worst.partition_point(|known| known.usd_cents >= change.new.usd_cents);
         if place < WORST_MAX {
-            self.worst.insert(place, case.clone());
+            self.worst.insert(place, change.case());
             self.worst.truncate(WORST_MAX);
         }
         true
@@ -269,8 +320,8 @@ impl Report {
         }
     }
 
-    pub(super) fn changed(&mut self, case: Case) {
-        let side = match case.way {
+    pub(super) fn changed(&mut self, change: &Change<'_>) {
+        let side = match change.way {
             Way::Tighter => &mut self.tighter,
             Way::Looser => &mut self.looser,
             Way::Mixed => {
@@ -282,19 +333,20 @@ impl Report {
                 return;
             }
         };
-        let degrees = (case.old.severity, case.new.severity);
+        let degrees = (change.old.severity, change.new.severity);
         let count = self.transitions.entry(degrees).or_default();
         *count = count.saturating_add(1);
-        if !side.take(&case) {
+        if !side.take(change) {
             return;
         }
-        let customer = self.customers.entry(case.account.clone()).or_default();
-        let (count, sum) =
-            if case.way == Way::Tighter { &mut customer.tighter } else { &mut customer.looser };
-        *count = count.saturating_add(1);
-        if case.is_priced() {
-            *sum = sum.saturating_add(u128::from(case.usd_cents.0));
-        }
+        update(&mut self.customers, change.account, |customer| {
+            let (count, sum) =
+                if change.way == Way::Tighter { &mut customer.tighter } else { &mut customer.looser };
+            *count = count.saturating_add(1);
+            if change.is_priced() {
+                *sum = sum.saturating_add(u128::from(change.new.usd_cents.0));
+            }
+        });
     }
 
     /// Decisions that come out otherwise, reasons included.
