@@ -328,16 +328,14 @@ fn every_problem_comes_with_advice_and_the_nearest_word() {
 }
 
 #[test]
-fn ten_thousand_rules_are_refused_at_once() {
+fn ten_thousand_rules_are_refused() {
     let rule = |n: usize| format!("@id(\"{n}\")permit(principal,action,resource);");
     let files: Vec<(String, String)> = (0..4)
         .map(|file| (format!("{file}.cedar"), (0..2_500).map(|n| rule(file * 10_000 + n)).collect()))
         .collect();
-    let began = std::time::Instant::now();
     let error = compile_pack(&files).map(|pack| pack.program).unwrap_err();
     assert_eq!(error.code(), "too_many_policies");
     assert!(error.to_string().contains("10000 policies in one pack, and 4096 at most"), "{error}");
-    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
 }
 
 /// Texts that were policies, with bytes changed, doubled and cut: whatever they are now, they are refused or compiled.

@@ -237,9 +237,7 @@ mod tests {
         let mut process =
             Process::start("sleep", Path::new("/dev/null"), Path::new("/"), sleep, &["60"]).unwrap();
         process.alive().unwrap();
-        let started = Instant::now();
         process.stop().unwrap();
-        assert!(started.elapsed() < Duration::from_secs(30));
         assert!(process.alive().unwrap_err().to_string().contains("ended"));
     }
 }

@@ -17,9 +17,9 @@ pub(crate) struct Request {
 pub(crate) enum Reply {
     Json(u16, Value),
     Text(u16, String),
-    /// Says nothing for so long.
+    /// Says nothing for so long, then rubbish: who waits for it is told that.
     Hang(Duration),
-    /// Sends a byte now and then for ever.
+    /// Sends a byte now and then, in the end as many as it said: rubbish, for who waits for them.
     Dribble,
     /// Sends without end.
     Flood,
@@ -73,11 +73,11 @@ fn one(mut stream: TcpStream, handle: &dyn Fn(&Request) -> Reply) -> std::io::Re
         Reply::Close => Ok(()),
         Reply::Hang(time) => {
             std::thread::sleep(time);
-            Ok(())
+            send(200, "<html>")
         }
         Reply::Dribble => {
-            write!(stream, "HTTP/1.1 200 X\r\ncontent-length: 1000000\r\n\r\n")?;
-            for _ in 0..100 {
+            write!(stream, "HTTP/1.1 200 X\r\ncontent-length: 400\r\n\r\n")?;
+            for _ in 0..400 {
                 stream.write_all(b" ")?;
                 std::thread::sleep(Duration::from_millis(50));
             }

@@ -1,8 +1,8 @@
 //! Bad input: a typed error, and nothing changed. One server, one table.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -230,21 +230,18 @@ fn huge_bodies_and_slow_clients_are_cut_off() {
     assert_eq!((answer.status, answer.code()), (413, "body_too_large"));
 
     // A head that never ends.
-    let started = Instant::now();
     let mut stream = connect(&server);
     write!(stream, "GET /health HTTP/1.1\r\nhost: x\r\n").unwrap();
     let mut rest = Vec::new();
-    let _reset_or_answered = stream.read_to_end(&mut rest);
-    assert!(started.elapsed() < Duration::from_secs(10), "the connection was closed");
+    let closed = stream.read_to_end(&mut rest).map_err(|error| error.kind());
+    assert!(!matches!(closed, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)), "{closed:?}");
 
     // A body that never ends.
-    let started = Instant::now();
     let mut stream = connect(&server);
     write!(stream, "{head}content-length: 100\r\n\r\n{{\"account\":").unwrap();
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 408");
-    assert!(started.elapsed() < Duration::from_secs(10));
 
     // Connections that say nothing, more of them than there may be, do not shut others out.
     let idle: Vec<TcpStream> = (0..16).map(|_| connect(&server)).collect();
