@@ -258,3 +258,50 @@ fn what_operators_sign_in_a_file_is_signed_by_the_keys_that_are_here() {
     assert_eq!(found["withdrawals"].get("held"), None, "operators let it go on: {found}");
     assert_eq!(server.get("/v1/accounts/ac_1").body["usd_30d_max"], "500.50");
 }
+
+/// What is small dwells for half an hour; with more than a thousand dollars asked for in a day the owner's key is wanted.
+const LATER: &str = r#"
+@id("open") permit (principal, action == Action::"withdraw", resource);
+@id("first") @outcome("dwell") @for("30m") @reason("new_destination")
+forbid (principal, action == Action::"withdraw", resource) when { !context.destination.known };
+@id("key") @outcome("step_up") @factor("passkey") @reason("account_has_credential")
+forbid (principal, action == Action::"withdraw", resource) when { context.account.usd_cents_24h >= 100000 };
+"#;
+
+#[test]
+fn customers_are_asked_when_a_dwell_ends_too() {
+    let harbor = std::fs::read_to_string(repository("examples/harbor.toml")).unwrap();
+    let quick = harbor.replacen("[parameters]", "[parameters]\ncredential_ageing = \"10m\"", 1);
+    let exchange = Exchange::new(&format!("{quick}{}", parties()), Some(LATER), &["--simulated-clock"]);
+    let server = fast(&exchange, "240");
+    let asked = |id: &str, amount: &str, to: u32| {
+        format!(
+            r#""at":"2026-03-02T00:11:00Z","id":"{id}","type":"request_withdrawal","account":"ada","asset":"ETH","network":"ethereum","address":"0x{to:040x}","amount":"{amount}","channel":{{"session":{{}}}}"#
+        )
+    };
+    let lines = [
+        r#""format":"holdfast-events/1""#.to_owned(),
+        r#""at":"2026-03-02T00:00:00Z","id":"p","type":"prices","prices":{"BTC":"5900","ETH":"170","USDT":"1"}"#.to_owned(),
+        r#""at":"2026-03-02T00:00:00Z","id":"o","type":"open_account","account":"ada","tier":"full""#.to_owned(),
+        r#""at":"2026-03-02T00:00:00Z","id":"c","type":"add_credential","account":"ada","credential":"key""#.to_owned(),
+        asked("small", "0.1", 1),
+        asked("large", "10", 2),
+    ];
+    let events = file(&exchange, "events.jsonl");
+    std::fs::write(&events, lines.map(|line| format!("{{{line}}}\n")).concat()).unwrap();
+    let decisions = file(&exchange, "decisions.jsonl");
+    let more = ["--after", "1", "--seed", "3", "--decisions", decisions.to_str().unwrap()];
+    let output = drive(&server, &events, &more).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let found = json(&output);
+    let said = said(&decisions);
+    let [asked, later, approved] = said["small"].as_slice() else { panic!("{said:?}") };
+    assert!(asked.starts_with("\"request\" \"dwell\" \"dwelling\""), "{asked}");
+    assert!(later.starts_with("\"time\" \"step_up\" \"awaiting_approval\""), "{later}");
+    assert!(approved.starts_with("\"approval\" \"allow\" \"approved\""), "{approved}");
+    assert_eq!(
+        (&found["withdrawals"]["approved"], &found["customers_undone"]),
+        (&2.into(), &0.into()),
+        "{found}"
+    );
+}

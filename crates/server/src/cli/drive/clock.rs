@@ -84,6 +84,11 @@ impl Clock {
         at.plus(micros(when.elapsed()).saturating_mul(u64::from(rate)))
     }
 
+    /// How long that is there.
+    pub(super) fn span(&self, real: Duration) -> Micros {
+        micros(real).saturating_mul(u64::from(self.rate()))
+    }
+
     /// How long that is here.
     pub(super) fn real(&self, span: Micros) -> Duration {
         Duration::from_micros(span.checked_div(u64::from(self.rate())).unwrap_or(u64::MAX))

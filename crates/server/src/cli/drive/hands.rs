@@ -256,6 +256,14 @@ impl Hands {
         })
     }
 
+    /// A withdrawal as it stands.
+    pub(super) fn look(&self, event: &str) -> Did {
+        match self.find(event) {
+            Ok(known) => self.call("GET", &format!("/v1/withdrawals/{}", known.id), None, None),
+            Err(refused) => refused,
+        }
+    }
+
     /// An owner's act on a withdrawal.
     pub(super) fn own(&self, event: &str, what: &str) -> Did {
         match self.find(event) {

@@ -27,6 +27,11 @@ const SYNC_EVERY: Duration = Duration::from_secs(5);
 const PRICES_EVERY: Micros = 5 * time::MINUTE;
 /// However fast the clock runs, prices leave the server this much rest.
 const PRICES_REST: Duration = Duration::from_millis(10);
+/// How long after its dwell's end a withdrawal is looked at, and how often one that waits on: by the server's clock.
+const LOOK_AFTER: Micros = 5 * time::SECOND;
+const LOOK_EVERY: Micros = 15 * time::MINUTE;
+/// However fast the clock runs, looking at it leaves the server this much rest.
+const LOOK_REST: Duration = Duration::from_millis(500);
 /// How long a wait lasts before it is looked whether to go on.
 const NAP: Duration = Duration::from_millis(200);
 
@@ -101,6 +106,8 @@ struct Shared<'a> {
 
 /// What a customer does later.
 enum Todo {
+    /// Looks what became of a withdrawal that waits: its owner may be asked for something by now.
+    Look(Box<str>),
     Notice(Box<str>, To),
     Code(Box<str>),
     Approve(Box<str>),
@@ -138,7 +145,8 @@ impl Worker<'_> {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    let left = u64::try_from(self.agenda.len()).unwrap_or(u64::MAX);
+                    let acts = self.agenda.values().filter(|(_, todo)| !matches!(todo, Todo::Look(_)));
+                    let left = u64::try_from(acts.count()).unwrap_or(u64::MAX);
                     locked(self.shared.found).undone(left);
                     return;
                 }
@@ -164,8 +172,11 @@ impl Worker<'_> {
 
     fn later(&mut self, span: Micros, account: &str, todo: Todo) {
         let span = self.shared.times.get().map_or(span, |times| times.span(span));
+        self.at(self.shared.hands.clock.now().plus(span), account, todo);
+    }
+
+    fn at(&mut self, due: Timestamp, account: &str, todo: Todo) {
         self.todos = self.todos.saturating_add(1);
-        let due = self.shared.hands.clock.now().plus(span);
         self.agenda.insert((due, self.todos), (account.into(), todo));
     }
 
@@ -199,10 +210,16 @@ impl Worker<'_> {
         }
     }
 
-    /// A withdrawal's answer may ask its owner for something.
+    /// A withdrawal's answer may ask its owner for something, at once or when it has waited.
     fn is_asked(&mut self, of: &str, event: &str, reply: &Value) {
         let status = reply.get("status").and_then(Value::as_str);
-        if !self.shared.options.with_customers || status != Some("awaiting_approval") {
+        if !self.shared.options.with_customers {
+            return;
+        }
+        if matches!(status, Some("dwelling" | "held")) {
+            self.look_later(of, event, reply);
+        }
+        if status != Some("awaiting_approval") {
             return;
         }
         let factors = reply.get("outcome").and_then(|outcome| outcome.get("factors"));
@@ -221,9 +238,30 @@ impl Worker<'_> {
         }
     }
 
+    /// When its dwell ends. What waits for other reasons does not say for how long.
+    fn look_later(&mut self, of: &str, event: &str, reply: &Value) {
+        let clock = &self.shared.hands.clock;
+        let until =
+            reply.get("outcome").and_then(|outcome| outcome.get("dwell_until")).and_then(Value::as_str);
+        let until = until.and_then(|until| Timestamp::parse(until).ok());
+        let (now, soonest) = (clock.now(), clock.span(LOOK_REST));
+        let due = match until.filter(|until| *until > now) {
+            Some(until) => until.plus(LOOK_AFTER.max(soonest)),
+            None => now.plus(LOOK_EVERY.max(soonest)),
+        };
+        self.at(due, of, Todo::Look(event.into()));
+    }
+
     fn act(&mut self, of: &str, todo: Todo) {
         let hands = self.shared.hands;
         let did = match &todo {
+            Todo::Look(event) => {
+                match hands.look(event) {
+                    Did::Taken(reply, _) => self.is_asked(of, event, &reply),
+                    unanswered => locked(self.shared.found).customer(Some(event), &unanswered),
+                }
+                return;
+            }
             Todo::Notice(account, to) => hands.notice(account, to),
             Todo::Code(event) => hands.own(event, "one-time-code"),
             Todo::Cancel(event) => hands.own(event, "cancel"),
@@ -239,7 +277,7 @@ impl Worker<'_> {
             }
         };
         let event = match todo {
-            Todo::Notice(..) => None,
+            Todo::Notice(..) | Todo::Look(_) => None,
             Todo::Code(event) | Todo::Approve(event) | Todo::Cancel(event) => Some(event),
         };
         locked(self.shared.found).customer(event.as_deref(), &did);
