@@ -27,7 +27,8 @@ const SYNC_EVERY: Duration = Duration::from_secs(5);
 const PRICES_EVERY: Micros = 5 * time::MINUTE;
 /// However fast the clock runs, prices leave the server this much rest.
 const PRICES_REST: Duration = Duration::from_millis(10);
-/// How long after its dwell's end a withdrawal is looked at, and how often one that waits on: by the server's clock.
+/// How long after its dwell's end a withdrawal is looked at, and how soon again one that waits on: by the server's clock.
+/// One that has waited for long is looked at ever more rarely, after a quarter of that time.
 const LOOK_AFTER: Micros = 5 * time::SECOND;
 const LOOK_EVERY: Micros = 15 * time::MINUTE;
 /// However fast the clock runs, looking at it leaves the server this much rest.
@@ -154,7 +155,7 @@ impl Worker<'_> {
         }
     }
 
-    /// Does what is due, and says how long it is until the next thing.
+    /// Does what is due, and says how long it is until the next thing. Looking may take turns with events: those are in time.
     fn act_until_next(&mut self) -> Duration {
         let hands = self.shared.hands;
         while let Some(entry) = self.agenda.first_entry() {
@@ -163,8 +164,12 @@ impl Worker<'_> {
                 return hands.clock.real(due.since(now)).min(NAP);
             }
             let (account, todo) = entry.remove();
+            let is_look = matches!(todo, Todo::Look(_));
             if !hands.stop.load(Ordering::Relaxed) {
                 self.act(&account, todo);
+            }
+            if is_look {
+                return Duration::ZERO;
             }
         }
         NAP
@@ -241,13 +246,14 @@ impl Worker<'_> {
     /// When its dwell ends. What waits for other reasons does not say for how long.
     fn look_later(&mut self, of: &str, event: &str, reply: &Value) {
         let clock = &self.shared.hands.clock;
-        let until =
-            reply.get("outcome").and_then(|outcome| outcome.get("dwell_until")).and_then(Value::as_str);
-        let until = until.and_then(|until| Timestamp::parse(until).ok());
+        let time =
+            |value: Option<&Value>| value.and_then(Value::as_str).and_then(|at| Timestamp::parse(at).ok());
+        let until = time(reply.get("outcome").and_then(|outcome| outcome.get("dwell_until")));
         let (now, soonest) = (clock.now(), clock.span(LOOK_REST));
+        let waited = time(reply.get("requested_at")).map_or(0, |asked| now.since(asked));
         let due = match until.filter(|until| *until > now) {
             Some(until) => until.plus(LOOK_AFTER.max(soonest)),
-            None => now.plus(LOOK_EVERY.max(soonest)),
+            None => now.plus(LOOK_EVERY.max(soonest).max(waited / 4)),
         };
         self.at(due, of, Todo::Look(event.into()));
     }
