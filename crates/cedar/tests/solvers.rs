@@ -110,6 +110,7 @@ fn a_solver_that_lies_about_a_broken_pack_is_found_out_by_drawn_requests() {
 #[test]
 fn a_solver_that_hangs_on_the_question_itself_is_ended() {
     let Some(slow) = sound_but_for_5000("hangs-later", "exec sleep 600") else { return };
+    let slow = slow.timeout(Duration::from_secs(5));
     let verdict = verdict_on_large_ones(&slow, 4_000);
     assert!(matches!(verdict, Verdict::NotProved(Failure::TimedOut(_))), "{verdict:?}");
 }
